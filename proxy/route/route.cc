@@ -1,0 +1,59 @@
+#include "proxy/route/route.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+
+namespace mandated::route {
+
+namespace {
+
+char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
+bool host_matches(std::string_view wanted, std::string_view authority) {
+  if (wanted.empty()) return true;
+  const std::size_t colon = authority.rfind(':');
+  const std::size_t bracket = authority.rfind(']');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    authority = authority.substr(0, colon);
+  }
+  return std::equal(wanted.begin(), wanted.end(), authority.begin(), authority.end(),
+                    [](char a, char b) { return a == lower(b); });
+}
+
+bool path_matches(std::string_view prefix, std::string_view path) {
+  if (!path.starts_with(prefix)) return false;
+  return path.size() == prefix.size() || prefix.ends_with('/') || path[prefix.size()] == '/';
+}
+
+bool is_ambiguous(std::string_view path) {
+  std::string folded(path);
+  std::transform(folded.begin(), folded.end(), folded.begin(), lower);
+  static constexpr std::array kDoubtful = {std::string_view("//"),  std::string_view("\\"),
+                                           std::string_view("%2e"), std::string_view("%2f"),
+                                           std::string_view("%5c"), std::string_view("%25"),
+                                           std::string_view("/./"), std::string_view("/../"),
+                                           std::string_view("%00"), std::string_view(";")};
+  if (folded.ends_with("/.") || folded.ends_with("/..")) return true;
+  return std::any_of(kDoubtful.begin(), kDoubtful.end(), [&](std::string_view doubtful) {
+    return folded.find(doubtful) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+const config::Route* find(const config::Config& config, std::string_view listener,
+                          std::string_view authority, std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (!path.starts_with('/') || is_ambiguous(path)) return nullptr;
+  for (const config::Route& route : config.routes) {
+    const bool here = route.listener.empty() || route.listener == listener;
+    if (here && host_matches(route.host, authority) && path_matches(route.path, path)) {
+      return &route;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace mandated::route
