@@ -1,0 +1,48 @@
+// Compact JWS (RFC 7515) as receipts and proofs use it: three segments, a protected header that
+// cannot choose its own key, and nothing parsed that is not needed. Internal to the engine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "filters/receipt/chain.h"
+
+namespace mandated::receipt {
+
+/// Keeps tokens apart: the `typ` that each may carry (profile section 1).
+enum class TokenKind : std::uint8_t { kReceipt, kProof };
+
+/// Views into the compact form.
+struct Segments {
+  std::string_view header;
+  std::string_view payload;
+  std::string_view signature;
+  std::string_view signing_input;
+};
+
+struct Header {
+  KeyType algorithm = KeyType::kEd25519;
+  std::optional<std::string> kid;
+};
+
+std::string_view type_name(TokenKind kind);
+
+Checked<Segments> split(std::string_view compact);
+
+/// kBadAlg for any algorithm but EdDSA and ES256 (AAT section 8.13); kMalformed for the rest.
+Checked<Header> read_header(std::string_view segment, TokenKind kind);
+
+/// The decoded bytes of a segment; `what` names it in the refusal.
+Checked<std::string> decode_segment(std::string_view segment, std::string_view what);
+
+/// Strict JSON object. Too long or too deep is kTooLarge, anything else kMalformed.
+Checked<json::Document> parse_object(std::string_view text, std::string_view what,
+                                     const json::Limits& limits);
+
+/// The compact form of `payload` signed by `key`.
+std::string sign_compact(std::string_view payload, TokenKind kind, std::string_view kid,
+                         const PrivateKey& key);
+
+}  // namespace mandated::receipt

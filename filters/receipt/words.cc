@@ -1,0 +1,167 @@
+// Every list and every text is cut to a length that a person reads.
+#include "filters/receipt/words.h"
+
+#include "filters/receipt/claims.h"
+#include "filters/receipt/refusal.h"
+
+namespace mandated::receipt {
+namespace {
+
+constexpr std::size_t kListedMax = 20;
+constexpr int kDepthMax = 4;
+
+std::string value_in_words(const json::Value& value) {
+  constexpr std::size_t kShownMax = 96;
+  if (value.is_string()) return shown(value.string());
+  const std::string text = json::canonical(value);
+  return text.size() <= kShownMax ? text : "a long value";
+}
+
+std::string joined(std::span<const std::string> parts, std::string_view last) {
+  std::string text;
+  for (std::size_t at = 0; at < parts.size(); ++at) {
+    if (at > 0) text += at + 1 == parts.size() ? " " + std::string(last) + " " : ", ";
+    text += parts[at];
+  }
+  return text;
+}
+
+std::string list_in_words(const json::Value* list, std::string_view last) {
+  if (list == nullptr || !list->is_array()) return "(unreadable)";
+  if (list->array().empty()) return "(nothing)";
+  std::vector<std::string> parts;
+  for (const json::Value& value : list->array()) {
+    if (parts.size() == kListedMax) {
+      parts.push_back(std::to_string(list->array().size() - kListedMax) + " more");
+      break;
+    }
+    parts.push_back(value_in_words(value));
+  }
+  return joined(parts, last);
+}
+
+std::string range_in_words(const json::Value& constraint) {
+  const auto excluded = [&](std::string_view member) {
+    const json::Value* inclusive = constraint.find(member);
+    return inclusive != nullptr && inclusive->kind() == json::Kind::kFalse;
+  };
+  const json::Value* min = constraint.find("min");
+  const json::Value* max = constraint.find("max");
+  std::string text = "a number";
+  if (min != nullptr)
+    text += (excluded("min_inclusive") ? " above " : " from ") + value_in_words(*min);
+  if (max != nullptr)
+    text += (excluded("max_inclusive") ? " below " : " up to ") + value_in_words(*max);
+  return text;
+}
+
+std::string in_words(const json::Value& constraint, int depth);
+
+std::string clauses_in_words(const json::Value& constraint, std::string_view last, int depth) {
+  const json::Value* clauses = constraint.find("constraints");
+  if (clauses == nullptr || !clauses->is_array()) return "(unreadable)";
+  if (clauses->array().empty()) return "(no condition)";
+  if (depth == kDepthMax) return "(a deeper condition)";
+  std::vector<std::string> parts;
+  for (const json::Value& clause : clauses->array()) {
+    if (parts.size() == kListedMax) {
+      parts.push_back(std::to_string(clauses->array().size() - kListedMax) + " more");
+      break;
+    }
+    parts.push_back("(" + in_words(clause, depth + 1) + ")");
+  }
+  return joined(parts, last);
+}
+
+std::string in_words(const json::Value& constraint, int depth) {
+  const std::string_view type = constraint.find_string("constraint_type").value_or("");
+  const json::Value* value = constraint.find("value");
+  if (type == "exact")
+    return value == nullptr ? "(unreadable)" : "exactly " + value_in_words(*value);
+  if (type == "range") return range_in_words(constraint);
+  if (type == "one_of") return "one of " + list_in_words(constraint.find("values"), "and");
+  if (type == "not_one_of")
+    return "anything but " + list_in_words(constraint.find("excluded"), "and");
+  if (type == "contains")
+    return "a list that holds " + list_in_words(constraint.find("required"), "and");
+  if (type == "subset")
+    return "a list of nothing but " + list_in_words(constraint.find("allowed"), "and");
+  if (type == "wildcard") return "anything";
+  if (type == "all") return "all of: " + clauses_in_words(constraint, "and", depth);
+  if (type == "any") return "any of: " + clauses_in_words(constraint, "or", depth);
+  if (type == "path_containment") {
+    return "a path in or below " + shown(constraint.find_string("root").value_or("(unreadable)"));
+  }
+  return "a condition that is not known here, " + shown(type);
+}
+
+std::string tool_in_words(const json::Member& tool) {
+  if (!tool.value.is_object()) return "  - " + shown(tool.name) + " (unreadable)\n";
+  if (tool.value.object().empty()) return "  - " + shown(tool.name) + " with any arguments\n";
+  std::string text = "  - " + shown(tool.name) + " with exactly these arguments:\n";
+  for (const json::Member& argument : tool.value.object()) {
+    text += "      " + shown(argument.name) + ": " + constraint_in_words(argument.value) + "\n";
+  }
+  return text;
+}
+
+std::string time_of(const json::Value* value) {
+  return value != nullptr && value->is_number() ? time_text(value->number()) : "(unreadable)";
+}
+
+std::string mandate_in_words(const json::Value& mandate) {
+  std::string text;
+  const auto add = [&](std::string_view member, std::string_view words) {
+    const json::Value* value = mandate.find(member);
+    if (value == nullptr) return;
+    text += "  " + std::string(words) + " ";
+    if (member == "nbf") {
+      text += time_of(value);
+    } else {
+      text += value->is_array() ? list_in_words(value, "or") : value_in_words(*value);
+    }
+    text += "\n";
+  };
+  add("user", "on behalf of");
+  add("intent", "in order to:");
+  add("task", "this hop's task:");
+  add("holder", "to be presented by");
+  add("holders", "to be passed on only to");
+  add("aud", "for use at");
+  add("nbf", "not before");
+  return text;
+}
+
+}  // namespace
+
+std::string constraint_in_words(const json::Value& constraint) { return in_words(constraint, 0); }
+
+std::string receipt_in_words(const json::Value& claims) {
+  Claims read;
+  std::string text = "  issued by " + shown(claims.find_string("iss").value_or("(unreadable)")) +
+                     " at " + time_of(claims.find("iat")) + "\n  expires at " +
+                     time_of(claims.find("exp")) + "\n";
+  if (read_holder(claims, read)) text += "  holder's key " + read.holder.thumbprint() + "\n";
+  if (read_depths(claims, read)) {
+    const std::int64_t left = read.depth_max - read.depth;
+    text += left > 0 ? "  may be passed on " + std::to_string(left) + " more times\n"
+                     : "  may not be passed on\n";
+  }
+  if (const json::Value* mandate = claims.find("mandate")) text += mandate_in_words(*mandate);
+  text += "  grants\n";
+  bool any = false;
+  const json::Value* details = claims.find("authorization_details");
+  for (const json::Value& entry :
+       details == nullptr ? std::span<const json::Value>() : details->array()) {
+    const json::Value* tools = entry.find("tools");
+    if (entry.find_string("type") != "attenuating_agent_token" || tools == nullptr) continue;
+    for (const json::Member& tool : tools->object()) {
+      text += tool_in_words(tool);
+      any = true;
+    }
+  }
+  if (!any) text += "  - nothing\n";
+  return text;
+}
+
+}  // namespace mandated::receipt

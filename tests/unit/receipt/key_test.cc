@@ -1,0 +1,145 @@
+// Keys, base64url and the codes' names, with vectors from the RFCs.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "filters/receipt/jose.h"
+#include "tests/unit/receipt/forge.h"
+
+namespace mandated::receipt {
+namespace {
+
+// RFC 8037 Appendix A.
+constexpr std::string_view kEdKey =
+    R"({"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})";
+constexpr std::string_view kEdPublic =
+    R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})";
+
+TEST(Key, Rfc8037SignatureAndThumbprint) {
+  const auto key = PrivateKey::from_jwk(forge::parse(kEdKey).root());
+  ASSERT_TRUE(key) << key.error().sentence;
+  const std::string input = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+  EXPECT_EQ(
+      encode_base64url(key->sign(input)),
+      "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+  EXPECT_EQ(key->public_key().thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+  const auto public_key = PublicKey::from_jwk(forge::parse(kEdPublic).root());
+  ASSERT_TRUE(public_key);
+  EXPECT_EQ(*public_key, key->public_key());
+  EXPECT_TRUE(public_key->verify(input, key->sign(input)));
+  EXPECT_FALSE(public_key->verify(input + "x", key->sign(input)));
+}
+
+// RFC 7515 Appendix A.3.
+TEST(Key, Rfc7515Es256Signature) {
+  const auto key = PrivateKey::from_jwk(
+      forge::parse(
+          R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+          "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"})")
+          .root());
+  ASSERT_TRUE(key) << key.error().sentence;
+  const std::string input =
+      "eyJhbGciOiJFUzI1NiJ9."
+      "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVl"
+      "fQ";
+  const auto signature = decode_base64url(
+      "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+  EXPECT_TRUE(key->public_key().verify(input, *signature));
+  EXPECT_TRUE(key->public_key().verify(input, key->sign(input)));
+  EXPECT_FALSE(key->public_key().verify(input, std::string(64, '\0')));
+  EXPECT_FALSE(key->public_key().verify(input, signature->substr(0, 63)));
+  EXPECT_FALSE(key->public_key().verify(input + ".", *signature));
+  EXPECT_EQ(key->public_key().algorithm(), "ES256");
+}
+
+TEST(Key, GeneratedKeysSurviveTheirJwk) {
+  for (const KeyType type : {KeyType::kEd25519, KeyType::kP256}) {
+    const PrivateKey key = PrivateKey::generate(type);
+    const auto read = PrivateKey::from_jwk(forge::parse(key.jwk()).root());
+    ASSERT_TRUE(read) << read.error().sentence;
+    EXPECT_EQ(read->public_key(), key.public_key());
+    EXPECT_TRUE(key.public_key().verify("m", read->sign("m")));
+    const auto public_key = PublicKey::from_jwk(forge::parse(key.public_key().jwk()).root());
+    ASSERT_TRUE(public_key);
+    EXPECT_EQ(public_key->type(), type);
+    EXPECT_FALSE(PublicKey::from_jwk(forge::parse(key.jwk()).root()))
+        << "a private key is not a public one";
+    EXPECT_FALSE(PrivateKey::from_jwk(forge::parse(key.public_key().jwk()).root()));
+  }
+}
+
+TEST(Key, BadJwksAreRefused) {
+  const std::string_view cases[] = {
+      "[]",
+      "{}",
+      R"({"kty":"OKP","crv":"Ed448","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
+      R"({"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
+      R"({"kty":"EC","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
+      R"({"kty":"OKP","crv":"Ed25519"})",
+      R"({"kty":"OKP","crv":"Ed25519","x":7})",
+      R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp"})",
+      R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="})",
+      R"({"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
+      R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"})",
+      R"({"kty":"EC","crv":"P-384","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})",
+      R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"})",
+      R"({"kty":"RSA","n":"AQAB","e":"AQAB"})",
+  };
+  for (const auto text : cases) {
+    const auto key = PublicKey::from_jwk(forge::parse(text).root());
+    ASSERT_FALSE(key) << text;
+    EXPECT_EQ(key.error().code, Code::kMalformed);
+  }
+  // A private key whose halves belong to different keys.
+  const auto mixed = PrivateKey::from_jwk(
+      forge::parse(
+          R"({"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"})")
+          .root());
+  EXPECT_FALSE(mixed);
+}
+
+TEST(Base64Url, IsStrict) {
+  const std::pair<const char*, const char*> good[] = {{"", ""},           {"Zg", "f"},
+                                                      {"Zm8", "fo"},      {"Zm9v", "foo"},
+                                                      {"Zm9vYg", "foob"}, {"-_-_", "\xFB\xFF\xBF"}};
+  for (const auto& [text, bytes] : good) {
+    EXPECT_EQ(decode_base64url(text), bytes);
+    EXPECT_EQ(encode_base64url(std::string_view(bytes)), text);
+  }
+  for (const char* bad : {"Z", "Zg=", "Zg==", "Zh", "Zm9", "Zm8=", "Zm9vZ", "Zm 9v", "Zm9v\n",
+                          "+/+/", "Zm9\x80", "Zm9v.Zg"}) {
+    EXPECT_EQ(decode_base64url(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Refusal, CodesHaveTheNamesOfTheProfile) {
+  std::set<std::string_view> names;
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code)
+    names.insert(to_string(static_cast<Code>(code)));
+  const std::set<std::string_view> expected{
+      "no_receipt",       "malformed",           "too_large",
+      "bad_alg",          "bad_signature",       "untrusted_root",
+      "above_ceiling",    "broken_link",         "depth",
+      "expired",          "not_yet_valid",       "lifetime",
+      "escalation",       "unknown_constraint",  "tool_not_granted",
+      "argument_missing", "argument_unexpected", "argument_denied",
+      "no_proof",         "bad_proof",           "replayed",
+      "wrong_holder",     "wrong_instance",      "wrong_audience",
+      "revoked",          "status_unknown",      "budget_spent",
+      "reason_required",  "approval_required",   "unclean",
+      "internal"};
+  EXPECT_EQ(names, expected);
+}
+
+TEST(Refusal, ShownTextIsBoundedAndValid) {
+  EXPECT_EQ(shown("a\"b"), R"("a\"b")");
+  std::string text;
+  for (int at = 0; at < 100; ++at) text += "\xE2\x82\xAC";
+  const std::string cut = shown(text);
+  EXPECT_LT(cut.size(), 110U);
+  EXPECT_TRUE(json::Document::parse(cut)) << "cut between characters";
+}
+
+}  // namespace
+}  // namespace mandated::receipt

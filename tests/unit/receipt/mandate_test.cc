@@ -1,0 +1,249 @@
+// The profile's claim: what it may say, and how a child may tighten it.
+#include "filters/receipt/mandate.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/receipt/forge.h"
+
+namespace mandated::receipt {
+namespace {
+
+using forge::Chain;
+using forge::Draft;
+using forge::Json;
+using forge::kNow;
+
+struct ReadCase {
+  const char* text;
+  Code code;
+};
+
+TEST(Mandate, IsReadStrictly) {
+  const std::string long_text(2049, 'x');
+  const std::string too_long = R"({"intent":")" + long_text + "\"}";
+  const std::string too_long_task = R"({"task":")" + long_text + "\"}";
+  const ReadCase cases[] = {
+      {"[]", Code::kMalformed},
+      {"null", Code::kMalformed},
+      {R"({"user":7})", Code::kMalformed},
+      {R"({"user":"jane"})", Code::kMalformed},
+      {R"({"intent":["x"]})", Code::kMalformed},
+      {too_long.c_str(), Code::kTooLarge},
+      {too_long_task.c_str(), Code::kTooLarge},
+      {R"({"task":null})", Code::kMalformed},
+      {R"({"holder":"td/ns/x"})", Code::kMalformed},
+      {R"({"holder":"spiffe://td/ns/*"})", Code::kMalformed},
+      {R"({"holder":"spiffe://td"})", Code::kMalformed},
+      {R"({"holder":"spiffe://td/a/"})", Code::kMalformed},
+      {R"({"holder":"spiffe://TD/a"})", Code::kMalformed},
+      {R"({"holder":"spiffe://td/a/../b"})", Code::kMalformed},
+      {R"({"holder":"spiffe://td/a%2fb"})", Code::kMalformed},
+      {R"({"holders":"spiffe://td/a"})", Code::kMalformed},
+      {R"({"holders":["spiffe://*/a"]})", Code::kMalformed},
+      {R"({"holders":["spiffe://td/a*"]})", Code::kMalformed},
+      {R"({"holders":["spiffe://td/**/a"]})", Code::kMalformed},
+      {R"({"holders":[1]})", Code::kMalformed},
+      {R"({"aud":"https://x"})", Code::kMalformed},
+      {R"({"aud":["not a uri"]})", Code::kMalformed},
+      {R"({"nbf":"soon"})", Code::kMalformed},
+      {R"({"color":"red"})", Code::kMalformed},
+      {R"({"instance":{}})", Code::kMalformed},
+      {R"({"budget":{}})", Code::kMalformed},
+      {R"({"require":{}})", Code::kMalformed},
+      {R"({"approvers":{}})", Code::kMalformed},
+      {R"({"status":{}})", Code::kMalformed},
+  };
+  for (const auto& [text, code] : cases) {
+    const auto document = forge::parse(text);
+    const auto mandate = parse_mandate(&document.root());
+    ASSERT_FALSE(mandate) << text;
+    EXPECT_EQ(to_string(mandate.error().code), to_string(code)) << text;
+  }
+}
+
+TEST(Mandate, NamesTheMemberThatItDoesNotKnow) {
+  const auto document = forge::parse(R"({"budget":{"calls":5}})");
+  const auto mandate = parse_mandate(&document.root());
+  ASSERT_FALSE(mandate);
+  EXPECT_NE(mandate.error().sentence.find("\"budget\""), std::string::npos);
+}
+
+TEST(Mandate, ReadsEveryMember) {
+  const auto document = forge::parse(R"({"user":"https://idp.example#jane","intent":"i","task":"t",
+      "holder":"spiffe://td/ns/a/sa/b","holders":["spiffe://td/ns/*/sa/x","spiffe://td/**"],
+      "aud":["spiffe://td/files","https://files.example"],"nbf":5.5})");
+  const auto mandate = parse_mandate(&document.root());
+  ASSERT_TRUE(mandate) << mandate.error().sentence;
+  EXPECT_EQ(mandate->user, "https://idp.example#jane");
+  EXPECT_EQ(mandate->intent, "i");
+  EXPECT_EQ(mandate->task, "t");
+  EXPECT_EQ(mandate->holder, "spiffe://td/ns/a/sa/b");
+  EXPECT_EQ(mandate->holders->size(), 2U);
+  EXPECT_EQ(mandate->audience->size(), 2U);
+  EXPECT_EQ(mandate->not_before, 5.5);
+  EXPECT_TRUE(parse_mandate(nullptr));
+}
+
+TEST(Mandate, PatternsStandForSegments) {
+  EXPECT_TRUE(spiffe_matches("spiffe://td/ns/*/sa/x", "spiffe://td/ns/team/sa/x"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/*/sa/x", "spiffe://td/ns/team/more/sa/x"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/*/sa/x", "spiffe://td/ns/team/sa/y"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/*", "spiffe://td/ns"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/*", "spiffe://td/ns/a/b"));
+  EXPECT_TRUE(spiffe_matches("spiffe://td/ns/**", "spiffe://td/ns/a/b/c"));
+  EXPECT_TRUE(spiffe_matches("spiffe://td/**", "spiffe://td/a"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/**", "spiffe://td/ns"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/**", "spiffe://td/nsx/a"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/ns/**", "spiffe://other/ns/a"));
+  EXPECT_TRUE(spiffe_matches("spiffe://td/a", "spiffe://td/a"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/a", "spiffe://td/a/b"));
+  EXPECT_FALSE(spiffe_matches("spiffe://td/a", ""));
+}
+
+struct StepCase {
+  const char* parent;
+  const char* child;
+  bool allowed;
+};
+
+TEST(Mandate, AChildOnlyTightens) {
+  const StepCase cases[] = {
+      {R"({})", R"({})", true},
+      {R"({"user":"mailto:a@x"})", R"({"user":"mailto:a@x"})", true},
+      {R"({"user":"mailto:a@x"})", R"({"user":"mailto:b@x"})", false},
+      {R"({"user":"mailto:a@x"})", R"({})", false},
+      {R"({})", R"({"user":"mailto:a@x"})", true},
+      {R"({"intent":"a"})", R"({"intent":"a","task":"b"})", true},
+      {R"({"intent":"a"})", R"({"intent":"b"})", false},
+      {R"({"intent":"a"})", R"({})", false},
+      {R"({"task":"a"})", R"({"task":"b"})", true},
+      {R"({"task":"a"})", R"({})", true},
+      {R"({"holder":"spiffe://td/a"})", R"({"holder":"spiffe://td/b"})", true},
+      {R"({"holder":"spiffe://td/a"})", R"({})", false},
+      {R"({"holders":["spiffe://td/t/*"]})",
+       R"({"holders":["spiffe://td/t/*"],"holder":"spiffe://td/t/a"})", true},
+      {R"({"holders":["spiffe://td/t/*"]})",
+       R"({"holders":["spiffe://td/t/*"],"holder":"spiffe://td/u/a"})", false},
+      {R"({"holders":["spiffe://td/t/*","spiffe://td/u/*"]})", R"({"holders":["spiffe://td/u/*"]})",
+       true},
+      {R"({"holders":["spiffe://td/t/*"]})", R"({"holders":["spiffe://td/t/a"]})", false},
+      {R"({"holders":["spiffe://td/t/*"]})", R"({"holders":["spiffe://td/**"]})", false},
+      {R"({"holders":["spiffe://td/t/*"]})", R"({})", false},
+      {R"({"holders":[]})", R"({"holders":[],"holder":"spiffe://td/a"})", false},
+      {R"({"aud":["https://a","https://b"]})", R"({"aud":["https://b"]})", true},
+      {R"({"aud":["https://a"]})", R"({"aud":["https://a","https://b"]})", false},
+      {R"({"aud":["https://a"]})", R"({"aud":["https://a/"]})", false},
+      {R"({"aud":["https://a"]})", R"({})", false},
+      {R"({"aud":["https://a"]})", R"({"aud":[]})", true},
+      {R"({"nbf":5})", R"({"nbf":5.0})", true},
+      {R"({"nbf":5})", R"({"nbf":6})", true},
+      {R"({"nbf":5})", R"({"nbf":4})", false},
+      {R"({"nbf":5})", R"({})", false},
+  };
+  for (const auto& each : cases) {
+    const Chain chain(2, [&](std::size_t hop, Draft& draft) {
+      draft.payload["mandate"] = Json::parse(hop == 0 ? each.parent : each.child);
+    });
+    const auto verified = chain.verify();
+    SCOPED_TRACE(std::string(each.parent) + " then " + each.child);
+    ASSERT_EQ(verified.has_value(), each.allowed) << (verified ? "" : verified.error().sentence);
+    if (!verified) {
+      EXPECT_EQ(to_string(verified.error().code), "escalation");
+      EXPECT_EQ(verified.error().hop, 1);
+    }
+  }
+}
+
+// The rule spans generations: what the root admits binds a grandchild.
+TEST(Mandate, HoldersBindAllDescendants) {
+  const auto with_leaf_holder = [](const char* holder) {
+    return Chain(3, [holder](std::size_t hop, Draft& draft) {
+      draft.payload["mandate"]["holders"] = Json::array({"spiffe://td/t/*"});
+      if (hop == 2) draft.payload["mandate"]["holder"] = holder;
+    });
+  };
+  EXPECT_TRUE(with_leaf_holder("spiffe://td/t/a").verify());
+  const auto refused = with_leaf_holder("spiffe://td/u/a").verify();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kEscalation);
+}
+
+TEST(Mandate, NotBeforeIsCheckedForEveryToken) {
+  for (const std::size_t hop : {0U, 1U}) {
+    const Chain chain(2, [hop](std::size_t at, Draft& draft) {
+      if (at >= hop) draft.payload["mandate"]["nbf"] = kNow + 60;
+    });
+    const auto verified = chain.verify();
+    ASSERT_FALSE(verified);
+    EXPECT_EQ(verified.error().code, Code::kNotYetValid);
+    EXPECT_EQ(verified.error().hop, static_cast<int>(hop));
+    EXPECT_TRUE(chain.verify(kNow + 60));
+  }
+}
+
+struct PresenterCase {
+  const char* name;
+  Json root;
+  Json leaf;
+  const char* peer;
+  std::vector<std::string> audiences;
+  const char* code;
+  int hop;
+};
+
+TEST(Presenter, MustBeNamed) {
+  const Json holders{{"holders", {"spiffe://td/t/*"}}};
+  const Json holders_and_a{{"holders", {"spiffe://td/t/*"}}, {"holder", "spiffe://td/t/a"}};
+  const Json aud{{"aud", {"https://a", "https://b"}}};
+  const PresenterCase cases[] = {
+      {"nothing asked", {}, {}, "", {}, "", 0},
+      {"right holder", holders, holders_and_a, "spiffe://td/t/a", {}, "", 0},
+      {"other holder", holders, holders_and_a, "spiffe://td/t/b", {}, "wrong_holder", 1},
+      {"longer id", holders, holders_and_a, "spiffe://td/t/a/b", {}, "wrong_holder", 1},
+      {"unknown peer", holders, holders_and_a, "", {}, "wrong_holder", 1},
+      {"within holders", holders, holders, "spiffe://td/t/x", {}, "", 0},
+      {"outside holders", holders, holders, "spiffe://td/u/x", {}, "wrong_holder", 0},
+      {"unknown peer, holders", holders, holders, "", {}, "wrong_holder", 0},
+      {"right audience", aud, aud, "", {"https://b", "https://c"}, "", 0},
+      {"other audience", aud, aud, "", {"https://c"}, "wrong_audience", 0},
+      {"no audience", aud, aud, "", {}, "wrong_audience", 0},
+      {"narrowed away", aud, Json{{"aud", {"https://a"}}}, "", {"https://b"}, "wrong_audience", 1},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.name);
+    const Chain chain(2, [&](std::size_t hop, Draft& draft) {
+      const Json& mandate = hop == 0 ? each.root : each.leaf;
+      if (!mandate.is_null()) draft.payload["mandate"] = mandate;
+    });
+    const auto verified = chain.verify();
+    ASSERT_TRUE(verified) << verified.error().sentence;
+    const auto checked = check_presenter(**verified, {each.peer, each.audiences});
+    EXPECT_EQ(checked ? "" : to_string(checked.error().code), each.code);
+    if (!checked) EXPECT_EQ(checked.error().hop, each.hop);
+  }
+}
+
+// A root's own holder is not below it, so its `holders` do not bind him.
+TEST(Presenter, HoldersBindThoseBelow) {
+  const Chain chain(1, [](std::size_t, Draft& draft) {
+    draft.payload["mandate"] = Json{{"holder", "spiffe://td/x"}, {"holders", {"spiffe://td/t/*"}}};
+  });
+  const auto verified = chain.verify();
+  ASSERT_TRUE(verified);
+  EXPECT_TRUE(check_presenter(**verified, {"spiffe://td/x", {}}));
+  EXPECT_FALSE(check_presenter(**verified, {"spiffe://td/t/a", {}}));
+}
+
+TEST(Uri, ByItsCharacters) {
+  for (const char* good : {"https://a", "mailto:jane@example.com", "acct:j@x", "urn:a:b",
+                           "a+b-c.1:", "https://a/%20?q#f"}) {
+    EXPECT_TRUE(is_uri(good)) << good;
+  }
+  for (const char* bad : {"", ":", "a", "1a:b", "ht tp://a", "https://a b", "https://\xC3\xA9",
+                          "x:%2", "x:%zz", "x:<>", "x:\"", "x:\\"}) {
+    EXPECT_FALSE(is_uri(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace mandated::receipt
