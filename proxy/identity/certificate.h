@@ -1,0 +1,24 @@
+// Small steps between BoringSSL's certificates and the standard library, for identity/ and tls/.
+#pragma once
+
+#include <openssl/base.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/base/clock.h"
+
+namespace mandated::identity {
+
+/// Null unless `der` is one certificate and nothing more.
+bssl::UniquePtr<X509> parse_certificate(std::string_view der);
+std::string to_der(const X509* certificate);
+
+Clock::WallTime not_before(const X509* certificate);
+Clock::WallTime not_after(const X509* certificate);
+
+/// Whole seconds since the epoch. Times beyond what WallTime holds become its ends.
+std::int64_t to_posix(Clock::WallTime time);
+Clock::WallTime from_posix(std::int64_t seconds);
+
+}  // namespace mandated::identity

@@ -1,0 +1,307 @@
+#include "proxy/identity/embedded.h"
+
+#include <openssl/mem.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+
+#include "proxy/identity/authority.h"
+#include "proxy/identity/pem.h"
+#include "proxy/identity/x509_svid.h"
+
+namespace mandated::identity {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// The certificates of all authorities that are still valid, each followed by its key while it has
+// one: one file, so that a key and its certificate cannot come apart.
+constexpr char kAuthorityFile[] = "authority.pem";
+constexpr std::size_t kAuthorityFileMax = 65536;
+constexpr std::size_t kBundleFileMax = 1U << 20U;
+
+// A new authority is in the bundle for 23 days before it signs: the time that others have to hear
+// of it.
+constexpr std::chrono::hours kRenewBefore{30 * 24};
+constexpr Clock::Duration kSignUntil = EmbeddedTrustDomain::kTtlMax;
+
+constexpr Clock::Duration kLookInterval = 10s;
+constexpr Clock::Duration kBackOffMin = 1s;
+constexpr Clock::Duration kBackOffMax = 60s;
+
+std::string fingerprint(std::string_view der) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const std::uint8_t*>(der.data()), der.size(), digest.data());
+  std::string text;
+  for (const std::uint8_t byte : digest) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+void wipe(std::string& secret) { OPENSSL_cleanse(secret.data(), secret.size()); }
+
+Result<std::vector<Authority>> parse_authorities(std::string_view text) {
+  TRY(std::vector<PemBlock> blocks, parse_pem(text));
+  std::vector<Authority> authorities;
+  for (PemBlock& block : blocks) {
+    if (block.label == "CERTIFICATE") {
+      TRY(Authority authority, Authority::load(std::move(block.der)));
+      authorities.push_back(std::move(authority));
+    } else if (block.label == "PRIVATE KEY" && !authorities.empty()) {
+      const Result<void> loaded = authorities.back().load_key(block.der);
+      wipe(block.der);
+      if (!loaded) return Failure(loaded.error());
+    } else {
+      return fail(Code::kMalformed, "an unexpected " + block.label);
+    }
+  }
+  return authorities;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Code::kStorage, path + ": cannot be opened");
+  std::string bytes(kBundleFileMax + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  if (bytes.size() > kBundleFileMax) return fail(Code::kStorage, path + ": larger than 1 MiB");
+  return bytes;
+}
+
+Failure with_context(const std::string& where, Error error) {
+  error.text = where + ": " + error.text;
+  return Failure(std::move(error));
+}
+
+}  // namespace
+
+EmbeddedTrustDomain::EmbeddedTrustDomain(StateFolder folder, std::string trust_domain)
+    : folder_(std::move(folder)), trust_domain_(std::move(trust_domain)) {}
+
+EmbeddedTrustDomain::~EmbeddedTrustDomain() = default;
+
+Result<std::unique_ptr<EmbeddedTrustDomain>> EmbeddedTrustDomain::open(
+    const std::string& state_folder, std::string_view trust_domain, Clock::WallTime now) {
+  if (!trust_domain.empty()) {
+    const Result<SpiffeId> id = SpiffeId::parse("spiffe://" + std::string(trust_domain));
+    if (!id || !id->path().empty()) {
+      return fail(Code::kInvalidConfig,
+                  "'" + std::string(trust_domain) + "' is no name of a trust domain");
+    }
+  }
+  const auto missing =
+      trust_domain.empty() ? StateFolder::Missing::kFail : StateFolder::Missing::kCreate;
+  TRY(StateFolder folder, StateFolder::open(state_folder, missing));
+  std::unique_ptr<EmbeddedTrustDomain> opened(
+      new EmbeddedTrustDomain(std::move(folder), std::string(trust_domain)));
+  TRY(const StateFolder::Lock held, opened->folder_.lock(StateFolder::Patience::kWait));
+  Result<void> loaded = opened->load(now);
+  if (!loaded && loaded.error().code == Code::kNotFound && !trust_domain.empty()) {
+    loaded = {};  // the first use of this folder
+  }
+  if (loaded && opened->renewal_due(now)) loaded = opened->renew(now);
+  if (!loaded) return Failure(std::move(loaded).error());
+  return opened;
+}
+
+Result<void> EmbeddedTrustDomain::load(Clock::WallTime now) {
+  TRY(std::optional<std::string> text, folder_.read(kAuthorityFile, kAuthorityFileMax));
+  if (!text) return fail(Code::kNotFound, folder_.path() + " holds no trust domain");
+  Result<std::vector<Authority>> parsed = parse_authorities(*text);
+  wipe(*text);
+  if (!parsed) {
+    return fail(Code::kStorage, folder_.path() + "/" + kAuthorityFile + ": " + parsed.error().text);
+  }
+  for (const Authority& authority : *parsed) {
+    if (trust_domain_.empty()) trust_domain_ = authority.trust_domain();
+    if (authority.trust_domain() != trust_domain_) {
+      return fail(Code::kInvalidConfig, folder_.path() + " is of the trust domain " +
+                                            authority.trust_domain() + ", not " + trust_domain_);
+    }
+  }
+  std::erase_if(*parsed, [now](const Authority& old) { return old.expires() <= now; });
+  std::sort(parsed->begin(), parsed->end(),
+            [](const Authority& a, const Authority& b) { return a.begins() < b.begins(); });
+  authorities_ = std::move(*parsed);
+  return {};
+}
+
+bool EmbeddedTrustDomain::renewal_due(Clock::WallTime now) const {
+  return std::none_of(authorities_.begin(), authorities_.end(), [now](const Authority& authority) {
+    return authority.key() != nullptr && authority.expires() - now > kRenewBefore;
+  });
+}
+
+/// Under the lock, after load().
+Result<void> EmbeddedTrustDomain::renew(Clock::WallTime now) {
+  TRY(Authority fresh, Authority::create(trust_domain_, now));
+  authorities_.push_back(std::move(fresh));
+  std::string text;
+  for (const Authority& authority : authorities_) {
+    text += to_pem("CERTIFICATE", authority.certificate_der());
+    if (authority.key() == nullptr) continue;
+    std::string key = to_pem(authority.key());
+    text += key;
+    wipe(key);
+  }
+  Result<void> written = folder_.replace(kAuthorityFile, text);
+  wipe(text);
+  if (!written) authorities_.pop_back();  // what is not on the disk must not sign
+  return written;
+}
+
+Result<void> EmbeddedTrustDomain::refresh(Clock::WallTime now) {
+  CHECK(load(now));
+  if (!renewal_due(now)) return {};
+  TRY(const StateFolder::Lock held, folder_.lock(StateFolder::Patience::kNone));
+  CHECK(load(now));
+  return renewal_due(now) ? renew(now) : Result<void>();
+}
+
+/// The oldest that is good for the longest SVID; failing that, whichever lasts longest.
+const Authority* EmbeddedTrustDomain::signer(Clock::WallTime now) const {
+  const Authority* chosen = nullptr;
+  for (const Authority& authority : authorities_) {
+    if (authority.key() == nullptr || authority.begins() > now || authority.expires() <= now) {
+      continue;
+    }
+    chosen = &authority;
+    if (authority.expires() - now >= kSignUntil) break;
+  }
+  return chosen;
+}
+
+std::vector<std::string> EmbeddedTrustDomain::bundle() const {
+  std::vector<std::string> certificates;
+  for (const Authority& authority : authorities_) {
+    certificates.push_back(authority.certificate_der());
+  }
+  return certificates;
+}
+
+std::vector<EmbeddedTrustDomain::AuthorityInfo> EmbeddedTrustDomain::authorities(
+    Clock::WallTime now) const {
+  std::vector<AuthorityInfo> infos;
+  for (const Authority& authority : authorities_) {
+    infos.push_back(AuthorityInfo{fingerprint(authority.certificate_der()), authority.begins(),
+                                  authority.expires(), &authority == signer(now)});
+  }
+  return infos;
+}
+
+Result<Svid> EmbeddedTrustDomain::issue(const SpiffeId& id, KeyType key_type, Clock::Duration ttl,
+                                        Clock::WallTime now) const {
+  if (id.trust_domain() != trust_domain_) {
+    return fail(Code::kInvalidConfig, id.text() + " is not of the trust domain " + trust_domain_);
+  }
+  if (id.path().empty()) return fail(Code::kInvalidConfig, id.text() + " names no workload");
+  if (ttl < 1s || ttl > kTtlMax) {
+    return fail(Code::kInvalidConfig, "an SVID lives from one second to seven days");
+  }
+  const Authority* authority = signer(now);
+  if (authority == nullptr) {
+    return fail(Code::kUnavailable,
+                "no authority of " + trust_domain_ + " is valid now: is the clock right?");
+  }
+  return authority->issue(id, key_type, ttl, now);
+}
+
+EmbeddedSvidSource::EmbeddedSvidSource(EmbeddedOptions options) : options_(std::move(options)) {}
+
+EmbeddedSvidSource::~EmbeddedSvidSource() = default;
+
+Result<SnapshotPtr> EmbeddedSvidSource::first(Clock::WallTime now) {
+  TRY(trust_domain_, EmbeddedTrustDomain::open(options_.state_folder, options_.trust_domain, now));
+  TRY(current_, make(now));
+  return current_;
+}
+
+Result<Bundles> EmbeddedSvidSource::read_bundles() const {
+  Bundles bundles;
+  bundles[trust_domain_->trust_domain()] = trust_domain_->bundle();
+  for (const auto& [name, path] : options_.bundle_files) {
+    if (name == trust_domain_->trust_domain()) {
+      return fail(Code::kInvalidConfig, path + ": our own trust domain's bundle is not for a file");
+    }
+    TRY(const std::string text, read_file(path));
+    Result<std::vector<std::string>> certificates = parse_pem_certificates(text);
+    if (!certificates) return with_context(path, certificates.error());
+    bundles[name] = std::move(*certificates);
+  }
+  CHECK(TrustStore::make(bundles));  // refused here, while the old bundles still stand
+  return bundles;
+}
+
+Result<SnapshotPtr> EmbeddedSvidSource::make(Clock::WallTime now) const {
+  auto snapshot = std::make_shared<Snapshot>();
+  TRY(Svid svid, trust_domain_->issue(options_.id, options_.key_type, options_.ttl, now));
+  snapshot->svid = std::make_shared<const Svid>(std::move(svid));
+  TRY(snapshot->bundles, read_bundles());
+  return SnapshotPtr(std::move(snapshot));
+}
+
+Result<void> EmbeddedSvidSource::update(Clock::WallTime now,
+                                        const std::function<void(SnapshotPtr)>& publish) {
+  const Result<void> refreshed = trust_domain_->refresh(now);
+  if (!refreshed) report(refreshed.error());  // the authorities we know can still sign
+  TRY(Bundles bundles, read_bundles());
+  const Svid& svid = *current_->svid;
+  const std::string& own = trust_domain_->trust_domain();
+  // Also at once when our own bundle changed: the authority that signed may be gone from it.
+  const bool half_lived = svid.expires - now <= options_.ttl / 2;
+  const bool own_changed = bundles.at(own) != current_->bundles.at(own);
+  if (half_lived || own_changed || now < svid.not_before) {
+    TRY(current_, make(now));
+  } else if (bundles != current_->bundles) {
+    auto snapshot = std::make_shared<Snapshot>(*current_);
+    snapshot->bundles = std::move(bundles);
+    current_ = std::move(snapshot);
+  } else {
+    return {};
+  }
+  publish(current_);
+  return {};
+}
+
+void EmbeddedSvidSource::report(const Error& error) const {
+  if (options_.log) options_.log("what we had stands: " + error.text);
+}
+
+Task<void> EmbeddedSvidSource::run(Clock& clock, std::function<void(SnapshotPtr)> publish) {
+  wake_ = std::make_unique<Event>(clock.executor());
+  Clock::Duration back_off = kBackOffMin;
+  // Short-lived SVIDs, as tests have them, are looked after more often.
+  Clock::Duration pause = std::min<Clock::Duration>(kLookInterval, options_.ttl / 4);
+  while (!stopping_) {
+    {
+      const auto timer = clock.call_at(clock.now() + pause, [this] { wake_->notify(); });
+      co_await wake_->wait();
+    }
+    if (stopping_) break;
+    const Result<void> updated = update(clock.wall(), publish);
+    if (updated) {
+      back_off = kBackOffMin;
+      pause = std::min<Clock::Duration>(kLookInterval, options_.ttl / 4);
+      continue;
+    }
+    report(updated.error());
+    pause = back_off;
+    back_off = std::min(2 * back_off, kBackOffMax);
+  }
+  wake_.reset();
+}
+
+void EmbeddedSvidSource::stop() {
+  stopping_ = true;
+  if (wake_) wake_->notify();
+}
+
+}  // namespace mandated::identity

@@ -1,0 +1,89 @@
+// Who a workload is: SPIFFE IDs, X.509-SVIDs and trust bundles (SPIFFE-ID, X509-SVID and
+// Trust-Domain-and-Bundle standards). Snapshots are immutable and shared; a rotation is a new
+// snapshot.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/result.h"
+
+// From <openssl/base.h>, which stays out of this header: only identity/, tls/ and filters/receipt
+// include BoringSSL.
+struct evp_pkey_st;
+
+namespace mandated::identity {
+
+/// A SPIFFE ID, validated by the SPIFFE-ID standard section 2 (at most 2048 bytes, lower-case trust
+/// domain, no empty or dot segments, no percent-encoding).
+class SpiffeId {
+ public:
+  static Result<SpiffeId> parse(std::string_view text);
+  const std::string& text() const { return text_; }
+  std::string_view trust_domain() const;
+  std::string_view path() const;  ///< with its leading slash, or empty
+  bool operator==(const SpiffeId&) const = default;
+
+ private:
+  std::string text_;
+  std::size_t trust_domain_size_ = 0;
+};
+
+/// A pattern for SPIFFE IDs: exact, `*` spans one segment, a trailing `/**` spans any.
+bool spiffe_id_matches(std::string_view pattern, std::string_view spiffe_id);
+
+/// Who is at the other end of a connection, and how that was proven. Immutable.
+struct PeerIdentity {
+  enum class Proof { kNone, kLocalSocket, kX509Svid };
+  Proof proof = Proof::kNone;
+  std::string spiffe_id;  ///< empty unless proven by an SVID
+};
+
+/// One X.509-SVID with its private key.
+struct Svid {
+  SpiffeId id;
+  std::vector<std::string> chain_der;  ///< leaf first
+  std::shared_ptr<evp_pkey_st> private_key;
+  Clock::WallTime not_before;
+  Clock::WallTime expires;
+};
+
+/// Trust domain name → CA certificates (DER).
+using Bundles = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+struct Snapshot {
+  std::shared_ptr<const Svid> svid;
+  Bundles bundles;
+};
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+/// A stream of snapshots: the embedded trust domain (embedded.h); later SPIRE. All calls on one
+/// thread.
+class SvidSource {
+ public:
+  virtual ~SvidSource() = default;
+  /// The snapshot to start with, made or fetched now. Called once, before run.
+  virtual Result<SnapshotPtr> first(Clock::WallTime now) = 0;
+  /// Publishes a fresh snapshot whenever one is due (half of the SVID's life, or a bundle changed);
+  /// returns after stop(). A failure to renew is no end: the old snapshot stands, the next try
+  /// follows.
+  virtual Task<void> run(Clock& clock, std::function<void(SnapshotPtr)> publish) = 0;
+  /// Makes run() return soon. May be called before run, and twice.
+  virtual void stop() = 0;
+};
+
+/// Checks a peer's chain (leaf first, DER) as an X509-SVID against the bundle of the trust domain
+/// it names: exactly one URI SAN, a SPIFFE ID with a path; not a CA; digitalSignature and neither
+/// keyCertSign nor cRLSign; EKU, if present, with the side's purpose; signed by the bundle, in
+/// time. kPeerIdentity says what is wrong.
+enum class Purpose { kClient, kServer };
+Result<SpiffeId> verify_x509_svid(const std::vector<std::string>& chain_der, const Bundles& bundles,
+                                  Purpose purpose, Clock::WallTime now);
+
+}  // namespace mandated::identity

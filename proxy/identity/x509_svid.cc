@@ -1,0 +1,300 @@
+// X.509-SVIDs: https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md, sections 2 to 5,
+// over the path validation of RFC 5280 by BoringSSL.
+#include "proxy/identity/x509_svid.h"
+
+#include <openssl/ec_key.h>
+#include <openssl/evp.h>
+#include <openssl/nid.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proxy/identity/certificate.h"
+
+namespace mandated::identity {
+
+namespace {
+
+using Fault = TrustStore::Fault;
+using Refusal = TrustStore::Refusal;
+using Certificates = std::vector<bssl::UniquePtr<X509>>;
+
+constexpr std::size_t kChainMax = 5;
+constexpr std::size_t kCertificateMax = 16384;
+constexpr std::size_t kBundleMax = 64;
+constexpr unsigned kRsaBitsMin = 2048;
+constexpr unsigned kRsaBitsMax = 8192;  // beyond it, a peer could buy our time with his key
+
+tl::unexpected<Refusal> refuse(Fault fault, std::string text) {
+  return tl::unexpected(Refusal{fault, std::move(text)});
+}
+tl::unexpected<Refusal> bad(std::string text) {
+  return refuse(Fault::kBadCertificate, std::move(text));
+}
+
+/// Empty when the key is of a kind and size that is believed.
+std::string_view key_weakness(const X509* certificate) {
+  EVP_PKEY* key = X509_get0_pubkey(certificate);
+  if (key == nullptr) return "its public key cannot be read";
+  switch (EVP_PKEY_id(key)) {
+    case EVP_PKEY_RSA: {
+      const auto bits = static_cast<unsigned>(EVP_PKEY_bits(key));
+      if (bits < kRsaBitsMin) return "its RSA key is shorter than 2048 bits";
+      if (bits > kRsaBitsMax) return "its RSA key is longer than 8192 bits";
+      return {};
+    }
+    case EVP_PKEY_EC: {
+      const int curve = EVP_PKEY_get_ec_curve_nid(key);
+      if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return {};
+      return "its curve is neither P-256 nor P-384";
+    }
+    case EVP_PKEY_ED25519:
+      return {};
+    default:
+      return "its key is of an unknown kind";
+  }
+}
+
+bool is_sound_signature_algorithm(const X509* certificate) {
+  switch (X509_get_signature_nid(certificate)) {
+    case NID_sha256WithRSAEncryption:
+    case NID_sha384WithRSAEncryption:
+    case NID_sha512WithRSAEncryption:
+    case NID_rsassaPss:  // BoringSSL reads it with SHA-256, SHA-384 and SHA-512 only
+    case NID_ecdsa_with_SHA256:
+    case NID_ecdsa_with_SHA384:
+    case NID_ecdsa_with_SHA512:
+    case NID_ED25519:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// The URI SANs, or nullopt when the extension is twice there or cannot be read.
+std::optional<std::vector<std::string>> uri_sans(const X509* certificate) {
+  int critical = 0;
+  const bssl::UniquePtr<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, nullptr)));
+  if (!names) {
+    if (critical == -1) return std::vector<std::string>();  // absent
+    return std::nullopt;
+  }
+  std::vector<std::string> uris;
+  for (std::size_t i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
+    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
+                      static_cast<std::size_t>(ASN1_STRING_length(uri)));
+  }
+  return uris;
+}
+
+bool is_critical(const X509* certificate, int nid) {
+  const int index = X509_get_ext_by_NID(certificate, nid, -1);
+  return index >= 0 && X509_EXTENSION_get_critical(X509_get_ext(certificate, index)) != 0;
+}
+
+/// Sections 2 and 3: one SPIFFE ID, with a path.
+tl::expected<SpiffeId, Refusal> leaf_id(const X509* leaf) {
+  const std::optional<std::vector<std::string>> uris = uri_sans(leaf);
+  if (!uris) return bad("its subject alternative names cannot be read");
+  if (uris->size() != 1) {
+    return bad("it has " + std::to_string(uris->size()) + " URI names where exactly one must be");
+  }
+  Result<SpiffeId> id = SpiffeId::parse(uris->front());
+  if (!id) return bad("its URI name is no SPIFFE ID: " + id.error().text);
+  if (id->path().empty()) return bad("its SPIFFE ID has no path");
+  return std::move(*id);
+}
+
+/// Sections 4.1 to 4.4 and 5.2: fit to identify a workload on this side, and for nothing more.
+tl::expected<void, Refusal> check_leaf_usage(const X509* leaf, Purpose purpose) {
+  if (X509_get_version(leaf) != X509_VERSION_3) return bad("it is not of X.509 version 3");
+  const std::uint32_t flags = X509_get_extension_flags(leaf);
+  if ((flags & EXFLAG_INVALID) != 0) return bad("an extension cannot be read");
+  if ((flags & EXFLAG_CRITICAL) != 0) return bad("a critical extension is unknown");
+  if ((flags & EXFLAG_CA) != 0) return bad("it is a CA certificate");
+  const std::uint32_t usage = X509_get_key_usage(leaf);
+  if (usage == UINT32_MAX) return bad("it has no key usage");
+  if (!is_critical(leaf, NID_key_usage)) return bad("its key usage is not critical");
+  if ((usage & X509v3_KU_DIGITAL_SIGNATURE) == 0) {
+    return bad("its key usage lacks digitalSignature");
+  }
+  if ((usage & X509v3_KU_KEY_CERT_SIGN) != 0) return bad("its key usage has keyCertSign");
+  if ((usage & X509v3_KU_CRL_SIGN) != 0) return bad("its key usage has cRLSign");
+  const std::uint32_t wanted = purpose == Purpose::kClient ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
+  const std::uint32_t extended = X509_get_extended_key_usage(leaf);
+  if (extended != UINT32_MAX && (extended & wanted) == 0) {
+    return bad(purpose == Purpose::kClient ? "its extended key usage lacks clientAuth"
+                                           : "its extended key usage lacks serverAuth");
+  }
+  return {};
+}
+
+Fault fault_of(int error) {
+  switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return Fault::kExpired;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+      return Fault::kUnknownAuthority;
+    default:
+      return Fault::kBadCertificate;
+  }
+}
+
+tl::expected<Certificates, Refusal> parse_chain(std::span<const std::string_view> chain_der) {
+  if (chain_der.empty()) return bad("no certificate was presented");
+  if (chain_der.size() > kChainMax) return bad("the chain has more than 5 certificates");
+  Certificates chain;
+  for (const std::string_view der : chain_der) {
+    if (der.size() > kCertificateMax) return bad("a certificate is larger than 16 KiB");
+    bssl::UniquePtr<X509> certificate = parse_certificate(der);
+    if (!certificate) return bad("a certificate cannot be read");
+    if (const std::string_view weakness = key_weakness(certificate.get()); !weakness.empty()) {
+      return bad(std::string(weakness));
+    }
+    if (!is_sound_signature_algorithm(certificate.get())) {
+      return bad("it is signed by a weak or unknown algorithm");
+    }
+    chain.push_back(std::move(certificate));
+  }
+  return chain;
+}
+
+/// Section 3: a signing certificate that carries a SPIFFE ID carries its trust domain's, without a
+/// path.
+tl::expected<void, Refusal> check_signer_id(const X509* signer, std::string_view trust_domain) {
+  const std::optional<std::vector<std::string>> uris = uri_sans(signer);
+  if (!uris) return bad("an issuer's subject alternative names cannot be read");
+  for (const std::string& uri : *uris) {
+    if (!uri.starts_with("spiffe:")) continue;
+    const Result<SpiffeId> id = SpiffeId::parse(uri);
+    if (!id || !id->path().empty() || id->trust_domain() != trust_domain) {
+      return bad("an issuer's SPIFFE ID is not that of the trust domain");
+    }
+  }
+  return {};
+}
+
+/// RFC 5280 path validation; gives the time at which the first certificate of the path expires.
+tl::expected<Clock::WallTime, Refusal> check_path(X509_STORE* store, const Certificates& chain,
+                                                  std::string_view trust_domain, Purpose purpose,
+                                                  Clock::WallTime now) {
+  const bssl::UniquePtr<STACK_OF(X509)> intermediates(sk_X509_new_null());
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    if (!bssl::PushToStack(intermediates.get(), bssl::UpRef(chain[i]))) return bad("no memory");
+  }
+  const bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
+  if (!context ||
+      X509_STORE_CTX_init(context.get(), store, chain.front().get(), intermediates.get()) != 1) {
+    return bad("no memory");
+  }
+  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());
+  X509_VERIFY_PARAM_set_time_posix(rules, to_posix(now));
+  X509_VERIFY_PARAM_set_depth(rules, kChainMax);
+  X509_VERIFY_PARAM_set_purpose(
+      rules, purpose == Purpose::kClient ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
+  // A bundle may hold an intermediate as its anchor (Trust-Domain-and-Bundle standard 4.1); make()
+  // saw to it that every member is a CA.
+  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
+  if (X509_verify_cert(context.get()) != 1) {
+    const int error = X509_STORE_CTX_get_error(context.get());
+    return refuse(fault_of(error), X509_verify_cert_error_string(error));
+  }
+  Clock::WallTime expires = Clock::WallTime::max();
+  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context.get());
+  for (std::size_t i = 0; i < sk_X509_num(path); ++i) {
+    const X509* certificate = sk_X509_value(path, i);
+    expires = std::min(expires, not_after(certificate));
+    if (i == 0) continue;
+    if (auto checked = check_signer_id(certificate, trust_domain); !checked) {
+      return tl::unexpected(std::move(checked).error());
+    }
+  }
+  return expires;
+}
+
+Result<void> add_anchor(X509_STORE* store, const std::string& trust_domain,
+                        const std::string& der) {
+  const auto unfit = [&](std::string_view why) {
+    return fail(Code::kInvalidConfig,
+                "trust bundle of " + trust_domain + ": a certificate: " + std::string(why));
+  };
+  if (der.size() > kCertificateMax) return unfit("it is larger than 16 KiB");
+  const bssl::UniquePtr<X509> anchor = parse_certificate(der);
+  if (!anchor) return unfit("it cannot be read");
+  const std::uint32_t flags = X509_get_extension_flags(anchor.get());
+  if ((flags & (EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0) return unfit("an extension is unfit");
+  if ((flags & EXFLAG_CA) == 0) return unfit("it is no CA certificate");
+  if ((X509_get_key_usage(anchor.get()) & X509v3_KU_KEY_CERT_SIGN) == 0) {
+    return unfit("its key usage lacks keyCertSign");
+  }
+  if (const std::string_view weakness = key_weakness(anchor.get()); !weakness.empty()) {
+    return unfit(weakness);
+  }
+  if (X509_STORE_add_cert(store, anchor.get()) != 1) return unfit("no memory");
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TrustStore>> TrustStore::make(const Bundles& bundles) {
+  auto made = std::make_shared<TrustStore>();
+  for (const auto& [trust_domain, certificates] : bundles) {
+    if (certificates.size() > kBundleMax) {
+      return fail(Code::kInvalidConfig,
+                  "trust bundle of " + trust_domain + " has more than 64 certificates");
+    }
+    const std::shared_ptr<X509_STORE> store(X509_STORE_new(), X509_STORE_free);
+    for (const std::string& der : certificates) {
+      CHECK(add_anchor(store.get(), trust_domain, der));
+    }
+    made->stores_.emplace(trust_domain, store);
+  }
+  return std::shared_ptr<const TrustStore>(std::move(made));
+}
+
+tl::expected<TrustStore::Peer, Refusal> TrustStore::verify(
+    std::span<const std::string_view> chain_der, Purpose purpose, Clock::WallTime now) const {
+  const auto chain = parse_chain(chain_der);
+  if (!chain) return tl::unexpected(chain.error());
+  const X509* leaf = chain->front().get();
+  if (const auto fit = check_leaf_usage(leaf, purpose); !fit) return tl::unexpected(fit.error());
+  auto id = leaf_id(leaf);
+  if (!id) return tl::unexpected(std::move(id).error());
+  // Only the bundle of the trust domain that the ID names: another domain's authority cannot vouch
+  // for it (Trust-Domain-and-Bundle standard section 5).
+  const auto store = stores_.find(id->trust_domain());
+  if (store == stores_.end()) {
+    return refuse(Fault::kUnknownAuthority,
+                  "its trust domain " + std::string(id->trust_domain()) + " is unknown");
+  }
+  auto expires = check_path(store->second.get(), *chain, id->trust_domain(), purpose, now);
+  if (!expires) {
+    expires.error().text = id->text() + ": " + expires.error().text;
+    return tl::unexpected(std::move(expires).error());
+  }
+  return Peer{std::move(*id), *expires};
+}
+
+Result<SpiffeId> verify_x509_svid(const std::vector<std::string>& chain_der, const Bundles& bundles,
+                                  Purpose purpose, Clock::WallTime now) {
+  const auto store = TrustStore::make(bundles);
+  if (!store) return fail(Code::kPeerIdentity, store.error().text);
+  const std::vector<std::string_view> chain(chain_der.begin(), chain_der.end());
+  auto peer = (*store)->verify(chain, purpose, now);
+  if (!peer) return fail(Code::kPeerIdentity, std::move(peer).error().text);
+  return std::move(peer->id);
+}
+
+}  // namespace mandated::identity

@@ -1,0 +1,40 @@
+// Bytes in, bytes out: the one thing that TCP, Unix sockets, TLS and the simulator's memory pipes
+// have in common.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/task.h"
+
+namespace mandated::net {
+
+/// One read and one write may be pending at once (full duplex), not two of a kind. Owned by one
+/// worker. After any error the stream is good for close() only.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  /// At least one byte, or 0 when the peer ended its side cleanly (FIN; close_notify under TLS).
+  /// Errors: kReset, kTimeout, kCancelled (after close()).
+  virtual Task<Result<std::size_t>> read_some(std::span<char> buffer) = 0;
+
+  /// All of `bytes`, or an error.
+  virtual Task<Result<void>> write(std::string_view bytes) = 0;
+
+  /// Ends our side cleanly; reading goes on.
+  virtual Task<Result<void>> shutdown() = 0;
+
+  /// Once `deadline` passes, pending and later operations fail with kTimeout. Clock::Time::max() =
+  /// none.
+  virtual void set_deadline(Clock::Time deadline) = 0;
+
+  /// Cuts the stream at once; pending operations fail with kCancelled. May be called twice.
+  virtual void close() = 0;
+};
+using StreamPtr = std::unique_ptr<Stream>;
+
+}  // namespace mandated::net

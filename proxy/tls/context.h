@@ -1,0 +1,50 @@
+// What the connections of one identity share: BoringSSL's context and the peers it believes.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/identity/x509_svid.h"
+#include "proxy/tls/tls.h"
+
+namespace mandated::tls {
+
+class BoringContext final : public Context {
+ public:
+  static Result<ContextPtr> make(const identity::SnapshotPtr& snapshot, const Options& options,
+                                 identity::Purpose peer_purpose);
+
+  SSL_CTX* get() const { return context_.get(); }
+  bool is_server() const { return peer_purpose_ == identity::Purpose::kClient; }
+
+  /// A refusal with the alert that the peer is sent.
+  struct Refusal {
+    std::uint8_t alert;
+    std::string text;
+  };
+  tl::expected<identity::TrustStore::Peer, Refusal> verify(
+      std::span<const std::string_view> chain_der, Clock::WallTime now) const;
+
+ private:
+  BoringContext(identity::Purpose peer_purpose, const Options& options)
+      : peer_purpose_(peer_purpose), options_(options) {}
+  Result<void> set_rules();
+  Result<void> set_alpn();
+  Result<void> set_identity(const identity::Svid& svid);
+  static int select_alpn(SSL* ssl, const std::uint8_t** out, std::uint8_t* out_size,
+                         const std::uint8_t* offered, unsigned offered_size, void* context);
+
+  identity::Purpose peer_purpose_;
+  Options options_;
+  std::shared_ptr<const identity::TrustStore> trust_;
+  bssl::UniquePtr<SSL_CTX> context_;
+};
+
+/// Called by BoringSSL for the connection that stands in the SSL's app data (tls_stream.cc).
+ssl_verify_result_t verify_peer(SSL* ssl, std::uint8_t* out_alert);
+void note_alert(const SSL* ssl, int type, int value);
+
+}  // namespace mandated::tls

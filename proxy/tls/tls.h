@@ -1,0 +1,62 @@
+// TLS 1.3 over any Stream, with X.509-SVIDs on both ends (mTLS), by BoringSSL. A Context is built
+// from one identity snapshot; a rotation builds a new one, connections that stand keep theirs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/clock.h"
+#include "proxy/identity/identity.h"
+#include "proxy/net/stream.h"
+
+namespace mandated::tls {
+
+struct Options {
+  bool allow_tls12 = false;
+  /// Server side; false only for plain TLS listeners (h2spec).
+  bool require_client_certificate = true;
+  /// By preference: the server's decides. A server ends the handshake when nothing fits; a peer
+  /// that offers none is taken without.
+  std::vector<std::string> alpn = {"h2", "http/1.1"};
+  /// SPIFFE ID patterns the peer must match (identity::spiffe_id_matches); empty = any ID of a
+  /// known trust domain.
+  std::vector<std::string> allowed_peers;
+};
+
+/// Credentials and rules for one side. Immutable, shared by the connections of a worker; cheap
+/// enough (some 15 µs) for each worker to make its own.
+class Context {
+ public:
+  virtual ~Context() = default;
+};
+using ContextPtr = std::shared_ptr<const Context>;
+/// kInvalidConfig: no SVID, a key that is not its certificate's, or an unfit bundle. A client
+/// without an SVID has no certificate to show.
+Result<ContextPtr> make_server_context(identity::SnapshotPtr snapshot, const Options& options);
+Result<ContextPtr> make_client_context(identity::SnapshotPtr snapshot, const Options& options);
+
+/// Beyond what Stream says: an end without close_notify is kReset, for anybody on the way may have
+/// cut it; shutdown() sends close_notify. The transport is owned.
+class TlsStream : public net::Stream {
+ public:
+  virtual const identity::PeerIdentity& peer() const = 0;
+  virtual std::string_view alpn() const = 0;  ///< empty when none was agreed
+  /// When the peer's chain expires; Clock::WallTime::max() when it showed none.
+  virtual Clock::WallTime peer_expires() const = 0;
+};
+using TlsStreamPtr = std::unique_ptr<TlsStream>;
+
+/// Handshakes under `deadline`; afterwards the stream has none. kHandshake (with the alert's name),
+/// kPeerIdentity (with what is wrong with the peer's SVID), kTimeout, kReset, kEnd. The wall clock
+/// is used for certificate times. A peer that is refused gets an alert that says so.
+///
+/// Under TLS 1.3 connect() is done before the server has looked at our certificate: its refusal
+/// comes as kHandshake at the first read.
+Task<Result<TlsStreamPtr>> accept(net::StreamPtr transport, ContextPtr context, Clock& clock,
+                                  Clock::Time deadline);
+Task<Result<TlsStreamPtr>> connect(net::StreamPtr transport, ContextPtr context, Clock& clock,
+                                   Clock::Time deadline);
+
+}  // namespace mandated::tls

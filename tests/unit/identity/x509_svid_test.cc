@@ -1,0 +1,326 @@
+// Every rule of the X509-SVID standard that a verifier holds a peer to, broken one at a time by a
+// certificate that is sound in all else.
+#include "proxy/identity/x509_svid.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/digest.h>
+#include <openssl/nid.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/support_ca/test_ca.h"
+
+namespace mandated::identity {
+namespace {
+
+using namespace std::chrono_literals;
+using test::TestCa;
+using test::TestCertificate;
+using test::TestKey;
+using testing::HasSubstr;
+
+const Clock::WallTime kNow = TestCa::sim_start();
+constexpr char kPath[] = "/agent/x";
+
+Result<SpiffeId> verify(const Svid& svid, const Bundles& bundles,
+                        Purpose purpose = Purpose::kClient, Clock::WallTime now = kNow) {
+  return verify_x509_svid(svid.chain_der, bundles, purpose, now);
+}
+
+void expect_refused(const Result<SpiffeId>& verified, const std::string& reason) {
+  ASSERT_FALSE(verified) << "taken for " << verified->text() << ", expected: " << reason;
+  EXPECT_EQ(verified.error().code, Code::kPeerIdentity);
+  EXPECT_THAT(verified.error().text, HasSubstr(reason));
+}
+
+void expect_taken(const Result<SpiffeId>& verified) {
+  ASSERT_TRUE(verified) << verified.error().text;
+  EXPECT_EQ(verified->text(), "spiffe://test.example/agent/x");
+}
+
+using Lie = std::function<void(TestCertificate&)>;
+
+TEST(X509Svid, TakesSoundOnes) {
+  const TestCa ca;
+  const std::pair<const char*, Lie> cases[] = {
+      {"as SPIRE makes it", [](TestCertificate&) {}},
+      {"no basicConstraints", [](TestCertificate& says) { says.ca = std::nullopt; }},
+      {"no extended key usage", [](TestCertificate& says) { says.extended_usage = {}; }},
+      {"DNS names beside", [](TestCertificate& says) { says.dns_names = {"a.example"}; }},
+      {"keyEncipherment too", [](TestCertificate& says) { says.key_usage = {0, 2}; }},
+      {"P-256", [](TestCertificate& says) { says.key = TestKey::kP256; }},
+      {"P-384", [](TestCertificate& says) { says.key = TestKey::kP384; }},
+      {"RSA", [](TestCertificate& says) { says.key = TestKey::kRsa2048; }},
+      {"unknown extension", [](TestCertificate& says) { says.unknown_extension = true; }},
+  };
+  for (const auto& [what, lie] : cases) {
+    SCOPED_TRACE(what);
+    expect_taken(verify(ca.svid(kPath, lie), ca.bundles(), Purpose::kClient));
+    expect_taken(verify(ca.svid(kPath, lie), ca.bundles(), Purpose::kServer));
+  }
+}
+
+TEST(X509Svid, TakesEveryKindOfAuthority) {
+  for (const TestKey key : {TestKey::kEd25519, TestKey::kP256, TestKey::kP384, TestKey::kRsa2048}) {
+    const TestCa ca("test.example", kNow, key);
+    expect_taken(verify(ca.svid(kPath), ca.bundles()));
+  }
+}
+
+TEST(X509Svid, RefusesALeafThatBreaksARule) {
+  const TestCa ca;
+  struct Case {
+    const char* what;
+    const char* reason;
+    Lie lie;
+  };
+  const Case cases[] = {
+      {"no SAN", "0 URI names", [](TestCertificate& says) { says.uris = {}; }},
+      {"only a DNS name", "0 URI names",
+       [](TestCertificate& says) {
+         says.uris = {};
+         says.dns_names = {"test.example"};
+       }},
+      {"two URI SANs", "2 URI names",
+       [](TestCertificate& says) { says.uris.push_back("spiffe://test.example/b"); }},
+      {"a SPIFFE ID and another URI", "2 URI names",
+       [](TestCertificate& says) { says.uris.push_back("https://test.example/"); }},
+      {"the SAN extension twice", "cannot be read",
+       [](TestCertificate& says) { says.second_san = true; }},
+      {"no SPIFFE ID", "no SPIFFE ID",
+       [](TestCertificate& says) { says.uris = {"https://test.example/agent/x"}; }},
+      {"upper case in the trust domain", "no SPIFFE ID",
+       [](TestCertificate& says) { says.uris = {"spiffe://Test.example/agent/x"}; }},
+      {"NUL in the ID", "no SPIFFE ID",
+       [](TestCertificate& says) {
+         says.uris = {std::string("spiffe://test.example/agent/x\0/y", 32)};
+       }},
+      {"no path", "has no path",
+       [](TestCertificate& says) { says.uris = {"spiffe://test.example"}; }},
+      {"a CA", "is a CA", [](TestCertificate& says) { says.ca = true; }},
+      {"no key usage", "no key usage", [](TestCertificate& says) { says.key_usage = {}; }},
+      {"key usage not critical", "not critical",
+       [](TestCertificate& says) { says.key_usage_critical = false; }},
+      {"no digitalSignature", "lacks digitalSignature",
+       [](TestCertificate& says) { says.key_usage = {2}; }},
+      {"keyCertSign", "has keyCertSign", [](TestCertificate& says) { says.key_usage = {0, 5}; }},
+      {"cRLSign", "has cRLSign", [](TestCertificate& says) { says.key_usage = {0, 6}; }},
+      {"server only", "lacks clientAuth",
+       [](TestCertificate& says) { says.extended_usage = {NID_server_auth}; }},
+      {"any usage", "lacks clientAuth",
+       [](TestCertificate& says) { says.extended_usage = {NID_anyExtendedKeyUsage}; }},
+      {"another usage", "lacks clientAuth",
+       [](TestCertificate& says) { says.extended_usage = {NID_code_sign}; }},
+      {"unknown critical extension", "critical extension is unknown",
+       [](TestCertificate& says) { says.unknown_critical_extension = true; }},
+      {"a broken signature", "signature failure",
+       [](TestCertificate& says) { says.break_signature = true; }},
+      {"expired", "has expired", [](TestCertificate& says) { says.ends = -1s; }},
+      {"not yet valid", "not yet valid", [](TestCertificate& says) { says.begins = 1s; }},
+      {"RSA of 1024 bits", "shorter than 2048",
+       [](TestCertificate& says) { says.key = TestKey::kRsa1024; }},
+      {"P-521", "neither P-256 nor P-384",
+       [](TestCertificate& says) { says.key = TestKey::kP521; }},
+      {"another trust domain's ID", "other.example is unknown",
+       [](TestCertificate& says) { says.uris = {"spiffe://other.example/agent/x"}; }},
+  };
+  for (const Case& broken : cases) {
+    SCOPED_TRACE(broken.what);
+    expect_refused(verify(ca.svid(kPath, broken.lie), ca.bundles()), broken.reason);
+  }
+}
+
+TEST(X509Svid, RefusesAClientsCertificateAsAServers) {
+  const TestCa ca;
+  const Svid client =
+      ca.svid(kPath, [](TestCertificate& says) { says.extended_usage = {NID_client_auth}; });
+  expect_taken(verify(client, ca.bundles(), Purpose::kClient));
+  expect_refused(verify(client, ca.bundles(), Purpose::kServer), "lacks serverAuth");
+}
+
+TEST(X509Svid, RefusesVersion1) {
+  const TestCa ca;
+  // A certificate of version 1 with extensions does not even parse.
+  const Svid svid = ca.svid(kPath, [](TestCertificate& says) { says.version = X509_VERSION_1; });
+  expect_refused(verify(svid, ca.bundles()), "cannot be read");
+}
+
+TEST(X509Svid, RefusesSha1) {
+  const TestCa ca("test.example", kNow, TestKey::kP256);
+  const Svid svid = ca.svid(kPath, [](TestCertificate& says) { says.digest = EVP_sha1(); });
+  expect_refused(verify(svid, ca.bundles()), "weak or unknown algorithm");
+  const TestCa rsa("test.example", kNow, TestKey::kRsa2048);
+  const Svid of_rsa = rsa.svid(kPath, [](TestCertificate& says) { says.digest = EVP_sha1(); });
+  expect_refused(verify(of_rsa, rsa.bundles()), "weak or unknown algorithm");
+}
+
+TEST(X509Svid, RefusesWhatIsNoChain) {
+  const TestCa ca;
+  expect_refused(verify_x509_svid({}, ca.bundles(), Purpose::kClient, kNow), "no certificate");
+  expect_refused(verify_x509_svid({""}, ca.bundles(), Purpose::kClient, kNow), "cannot be read");
+  expect_refused(verify_x509_svid({"nonsense"}, ca.bundles(), Purpose::kClient, kNow),
+                 "cannot be read");
+  Svid svid = ca.svid(kPath);
+  svid.chain_der[0] += '\0';
+  expect_refused(verify(svid, ca.bundles()), "cannot be read");
+  svid = ca.svid(kPath);
+  svid.chain_der[0].pop_back();
+  expect_refused(verify(svid, ca.bundles()), "cannot be read");
+  svid = ca.svid(kPath);
+  svid.chain_der[0].append(16384, 'x');
+  expect_refused(verify(svid, ca.bundles()), "larger than 16 KiB");
+}
+
+TEST(X509Svid, RefusesAnAuthorityItDoesNotKnow) {
+  const TestCa ca;
+  const TestCa stranger("test.example", kNow, TestKey::kEd25519, 2);
+  expect_refused(verify(stranger.svid(kPath), ca.bundles()), "issuer");
+  // The stranger's own root in the chain makes it no better.
+  Svid with_root = stranger.svid(kPath);
+  with_root.chain_der.push_back(stranger.certificate_der());
+  expect_refused(verify(with_root, ca.bundles()), "self signed");
+  expect_refused(verify(ca.svid(kPath), {}), "is unknown");
+  expect_refused(verify(ca.svid(kPath), {{"test.example", {}}}), "issuer");
+}
+
+TEST(X509Svid, RefusesASelfSignedLeaf) {
+  const TestCa leaf("test.example", kNow, TestKey::kEd25519, 3, [](TestCertificate& says) {
+    says.uris = {"spiffe://test.example/agent/x"};
+    says.ca = false;
+    says.key_usage = {0};
+  });
+  expect_refused(
+      verify_x509_svid({leaf.certificate_der()}, TestCa().bundles(), Purpose::kClient, kNow),
+      "issuer");
+}
+
+TEST(X509Svid, OneTrustDomainCannotVouchForAnother) {
+  const TestCa ours;
+  const TestCa theirs("other.example", kNow, TestKey::kEd25519, 2);
+  Bundles both = ours.bundles();
+  both.merge(theirs.bundles());
+  expect_taken(verify(ours.svid(kPath), both));
+  ASSERT_TRUE(verify(theirs.svid(kPath), both));
+  const Svid forged = theirs.svid(
+      kPath, [](TestCertificate& says) { says.uris = {"spiffe://test.example/agent/x"}; });
+  expect_refused(verify(forged, both), "issuer");
+}
+
+TEST(X509Svid, TimesAreThoseOfTheClockGiven) {
+  const TestCa ca;
+  const Svid svid = ca.svid(kPath);
+  expect_taken(verify(svid, ca.bundles(), Purpose::kClient, kNow + 299s));
+  expect_refused(verify(svid, ca.bundles(), Purpose::kClient, kNow + 301s), "has expired");
+  expect_refused(verify(svid, ca.bundles(), Purpose::kClient, kNow - 11s), "not yet valid");
+  // The authority's end counts too.
+  const Svid outliving = ca.svid(kPath, [](TestCertificate& says) { says.ends = 24h * 1000; });
+  expect_refused(verify(outliving, ca.bundles(), Purpose::kClient, kNow + 24h * 366),
+                 "has expired");
+}
+
+TEST(X509Svid, IntermediateAuthorities) {
+  const TestCa root;
+  const TestCa middle = root.intermediate();
+  expect_taken(verify(middle.svid(kPath), root.bundles()));
+  // A bundle may name the intermediate itself as its anchor.
+  expect_taken(verify(middle.svid(kPath), middle.bundles()));
+
+  struct Case {
+    const char* what;
+    const char* reason;
+    Lie lie;
+  };
+  const Case cases[] = {
+      {"no CA", "CA", [](TestCertificate& says) { says.ca = false; }},
+      {"no keyCertSign", "issuer", [](TestCertificate& says) { says.key_usage = {6}; }},
+      {"expired", "has expired", [](TestCertificate& says) { says.ends = -1s; }},
+      {"another domain's", "not that of the trust domain",
+       [](TestCertificate& says) { says.uris = {"spiffe://other.example"}; }},
+      {"with a path", "not that of the trust domain",
+       [](TestCertificate& says) { says.uris = {"spiffe://test.example/agent/y"}; }},
+      {"weak key", "shorter than 2048",
+       [](TestCertificate& says) { says.key = TestKey::kRsa1024; }},
+      {"client usage lacking", "purpose",
+       [](TestCertificate& says) { says.extended_usage = {NID_server_auth}; }},
+      {"unknown critical extension", "critical extension",
+       [](TestCertificate& says) { says.unknown_critical_extension = true; }},
+      {"name constraint of another domain", "permitted",
+       [](TestCertificate& says) { says.permitted_uri_hosts = {"other.example"}; }},
+  };
+  for (const Case& broken : cases) {
+    SCOPED_TRACE(broken.what);
+    const TestCa lying = root.intermediate(broken.lie);
+    expect_refused(verify(lying.svid(kPath), root.bundles()), broken.reason);
+  }
+  const TestCa constrained =
+      root.intermediate([](TestCertificate& says) { says.permitted_uri_hosts = {"test.example"}; });
+  expect_taken(verify(constrained.svid(kPath), root.bundles()));
+}
+
+TEST(X509Svid, ChainsAreBounded) {
+  const TestCa root;
+  const TestCa no_more = root.intermediate([](TestCertificate& says) { says.path_length = 0; });
+  expect_taken(verify(no_more.svid(kPath), root.bundles()));
+  expect_refused(verify(no_more.intermediate().svid(kPath), root.bundles()), "path length");
+
+  const TestCa deep = root.intermediate().intermediate().intermediate().intermediate();
+  expect_taken(verify(deep.svid(kPath), root.bundles()));
+  expect_refused(verify(deep.intermediate().svid(kPath), root.bundles()), "more than 5");
+}
+
+TEST(TrustStore, RefusesUnfitBundles) {
+  const TestCa ca;
+  const auto reason = [](const Bundles& bundles) {
+    const auto made = TrustStore::make(bundles);
+    EXPECT_FALSE(made);
+    if (made) return std::string();
+    EXPECT_EQ(made.error().code, Code::kInvalidConfig);
+    return made.error().text;
+  };
+  EXPECT_THAT(reason({{"test.example", {"nonsense"}}}), HasSubstr("cannot be read"));
+  EXPECT_THAT(reason({{"test.example", {ca.svid(kPath).chain_der[0]}}}), HasSubstr("no CA"));
+  const TestCa weak("test.example", kNow, TestKey::kRsa1024);
+  EXPECT_THAT(reason(weak.bundles()), HasSubstr("shorter than 2048"));
+  const TestCa mute("test.example", kNow, TestKey::kEd25519, 1,
+                    [](TestCertificate& says) { says.key_usage = {6}; });
+  EXPECT_THAT(reason(mute.bundles()), HasSubstr("lacks keyCertSign"));
+  EXPECT_THAT(reason({{"test.example", std::vector<std::string>(65, ca.certificate_der())}}),
+              HasSubstr("more than 64"));
+  EXPECT_TRUE(TrustStore::make({{"test.example", {ca.certificate_der(), ca.certificate_der()}}}));
+}
+
+TEST(TrustStore, TellsKindsOfRefusalAndExpiry) {
+  const TestCa ca;
+  const auto store = TrustStore::make(ca.bundles());
+  ASSERT_TRUE(store);
+  const auto verify_with = [&](const Svid& svid, Clock::WallTime now) {
+    const std::vector<std::string_view> chain(svid.chain_der.begin(), svid.chain_der.end());
+    return (*store)->verify(chain, Purpose::kClient, now);
+  };
+  const auto peer = verify_with(ca.svid(kPath), kNow);
+  ASSERT_TRUE(peer);
+  EXPECT_EQ(peer->id.text(), "spiffe://test.example/agent/x");
+  EXPECT_EQ(peer->expires, kNow + 300s);
+  const TestCa short_lived = ca.intermediate([](TestCertificate& says) { says.ends = 60s; });
+  EXPECT_EQ(verify_with(short_lived.svid(kPath), kNow)->expires, kNow + 60s);
+
+  EXPECT_EQ(verify_with(ca.svid(kPath), kNow + 301s).error().fault, TrustStore::Fault::kExpired);
+  const TestCa stranger("test.example", kNow, TestKey::kEd25519, 2);
+  EXPECT_EQ(verify_with(stranger.svid(kPath), kNow).error().fault,
+            TrustStore::Fault::kUnknownAuthority);
+  EXPECT_EQ(verify_with(ca.svid(kPath), kNow - 11s).error().fault,
+            TrustStore::Fault::kBadCertificate);
+}
+
+TEST(TestCaItself, IsDeterministicWithEd25519) {
+  const TestCa first;
+  const TestCa second;
+  EXPECT_EQ(first.certificate_der(), second.certificate_der());
+  EXPECT_EQ(first.svid(kPath).chain_der, second.svid(kPath).chain_der);
+}
+
+}  // namespace
+}  // namespace mandated::identity
