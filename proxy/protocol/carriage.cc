@@ -1,0 +1,211 @@
+// How receipts and proofs travel (receipts.md section 5): in fields over HTTP, in params._meta over
+// anything; and the refusals that come back (section 7).
+#include <algorithm>
+
+#include "proxy/protocol/mcp.h"
+#include "proxy/protocol/rewrite.h"
+
+namespace mandated::protocol {
+
+namespace {
+
+constexpr std::string_view kReceiptField = "delegation-receipt";
+constexpr std::string_view kProofField = "delegation-proof";
+constexpr std::string_view kReceiptKey = "io.mandated/receipt";
+constexpr std::string_view kProofKey = "io.mandated/proof";
+
+tl::unexpected<Rejection> refuse(std::string_view code, std::string sentence,
+                                 const Message* message) {
+  Rejection rejection{200, kCallRefused, std::move(sentence), "null", {}};
+  if (message != nullptr && message->is_request()) rejection.id = message->id();
+  rejection.data =
+      "{\"code\":" + json::quoted(code) + ",\"sentence\":" + json::quoted(rejection.message) + "}";
+  return tl::unexpected(std::move(rejection));
+}
+
+// The characters of a compact JWS (RFC 7515 section 7.1).
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+// RFC 9110 section 5.6.1 without its leniency: no empty elements.
+std::optional<std::vector<std::string>> split_tokens(std::string_view value, std::size_t max) {
+  std::vector<std::string> tokens;
+  while (tokens.size() <= max) {
+    const auto comma = value.find(',');
+    std::string_view token = value.substr(0, comma);
+    while (!token.empty() && (token.front() == ' ' || token.front() == '\t'))
+      token.remove_prefix(1);
+    while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
+    if (!is_token(token)) return std::nullopt;
+    tokens.emplace_back(token);
+    if (comma == std::string_view::npos) return tokens;
+    value.remove_prefix(comma + 1);
+  }
+  return tokens;
+}
+
+// nullopt: the member is there and is not what it must be.
+std::optional<std::vector<std::string>> receipts_in_meta(const json::Value& value,
+                                                         std::size_t max) {
+  if (!value.is_array() || value.array().empty()) return std::nullopt;
+  std::vector<std::string> tokens;
+  for (const json::Value& each : value.array()) {
+    if (!each.is_string() || !is_token(each.string())) return std::nullopt;
+    if (tokens.size() <= max) tokens.emplace_back(each.string());
+  }
+  return tokens;
+}
+
+Accepted<void> read_receipts(const http::Fields& fields, const Message* message,
+                             const UnderstandOptions& options, Delegation& out) {
+  const auto field = fields.joined(kReceiptField);
+  if (field) {
+    if (field->size() > options.receipt_bytes_max) {
+      return refuse("too_large", "The delegation receipts are too large.", message);
+    }
+    auto tokens = split_tokens(*field, options.receipts_max);
+    if (!tokens) {
+      return refuse("malformed", "The Delegation-Receipt header is no list of receipts.", message);
+    }
+    out.receipts = std::move(*tokens);
+  }
+  const json::Value* meta = message == nullptr ? nullptr : message->meta();
+  const json::Value* member = meta == nullptr ? nullptr : meta->find(kReceiptKey);
+  if (member != nullptr) {
+    if (member->raw().size() > options.receipt_bytes_max) {
+      return refuse("too_large", "The delegation receipts are too large.", message);
+    }
+    auto tokens = receipts_in_meta(*member, options.receipts_max);
+    if (!tokens) {
+      return refuse("malformed", "The member io.mandated/receipt is no list of receipts.", message);
+    }
+    if (field && out.receipts != *tokens) {
+      return refuse("malformed", "The receipts in the header and in _meta are not the same.",
+                    message);
+    }
+    out.receipts = std::move(*tokens);
+  }
+  if (out.receipts.size() > options.receipts_max) {
+    return refuse("too_large", "The delegation chain has too many receipts.", message);
+  }
+  return {};
+}
+
+Accepted<void> read_proof(const http::Fields& fields, const Message* message,
+                          const UnderstandOptions& options, Delegation& out) {
+  if (fields.count(kProofField) != 0) {
+    const auto field = fields.single(kProofField);
+    if (!field || !is_token(*field)) {
+      return refuse("malformed", "The Delegation-Proof header is no proof.", message);
+    }
+    out.proof = std::string(*field);
+  }
+  const json::Value* meta = message == nullptr ? nullptr : message->meta();
+  const json::Value* member = meta == nullptr ? nullptr : meta->find(kProofKey);
+  if (member != nullptr) {
+    if (!member->is_string() || !is_token(member->string())) {
+      return refuse("malformed", "The member io.mandated/proof is no proof.", message);
+    }
+    if (out.proof && *out.proof != member->string()) {
+      return refuse("malformed", "The proofs in the header and in _meta are not the same.",
+                    message);
+    }
+    out.proof = std::string(member->string());
+  }
+  if (out.proof && out.proof->size() > options.receipt_bytes_max) {
+    return refuse("too_large", "The proof is too large.", message);
+  }
+  return {};
+}
+
+std::string with_meta(const Message& message, const std::string& meta) {
+  return replace_members(&message.root(),
+                         {{"params", replace_members(message.params(), {{"_meta", meta}})}});
+}
+
+void add_member(std::string_view name, std::string_view json_text, std::string& out) {
+  if (out.size() > 1) out += ',';
+  json::append_quoted(name, out);
+  out.append(":").append(json_text);
+}
+
+}  // namespace
+
+Accepted<Delegation> read_delegation(const http::Fields& fields, const Message* message,
+                                     const UnderstandOptions& options) {
+  Delegation delegation;
+  CHECK(read_receipts(fields, message, options, delegation));
+  CHECK(read_proof(fields, message, options, delegation));
+  return delegation;
+}
+
+std::string receipt_field(const std::vector<std::string>& receipts) {
+  std::string value;
+  for (const std::string& receipt : receipts) {
+    if (!value.empty()) value += ", ";
+    value += receipt;
+  }
+  return value;
+}
+
+std::string with_receipt(const Message& message, const std::vector<std::string>& receipts,
+                         std::string_view proof) {
+  if (message.is_response()) return std::string(message.bytes());
+  std::optional<std::string> list;
+  if (!receipts.empty()) {
+    list = "[";
+    for (const std::string& receipt : receipts) {
+      if (list->size() > 1) *list += ',';
+      json::append_quoted(receipt, *list);
+    }
+    *list += ']';
+  }
+  std::optional<std::string> proof_text;
+  if (!proof.empty()) proof_text = json::quoted(proof);
+  return with_meta(message, replace_members(message.meta(), {{kReceiptKey, std::move(list)},
+                                                             {kProofKey, std::move(proof_text)}}));
+}
+
+std::string without_receipt(const Message& message) {
+  if (message.meta() == nullptr || (message.meta()->find(kReceiptKey) == nullptr &&
+                                    message.meta()->find(kProofKey) == nullptr)) {
+    return std::string(message.bytes());
+  }
+  std::string meta =
+      replace_members(message.meta(), {{kReceiptKey, std::nullopt}, {kProofKey, std::nullopt}});
+  if (meta != "{}") return with_meta(message, meta);
+  return replace_members(
+      &message.root(), {{"params", replace_members(message.params(), {{"_meta", std::nullopt}})}});
+}
+
+void set_delegation_fields(http::Fields& fields, const std::vector<std::string>& receipts,
+                           std::string_view proof) {
+  fields.remove(kReceiptField);
+  fields.remove(kProofField);
+  if (!receipts.empty()) fields.set(std::string(kReceiptField), receipt_field(receipts));
+  if (!proof.empty()) fields.set(std::string(kProofField), std::string(proof));
+}
+
+std::string refusal_response(std::string_view id, const RefusalFacts& facts) {
+  std::string data = "{";
+  add_member("code", json::quoted(facts.code), data);
+  if (facts.hop >= 0) add_member("hop", std::to_string(facts.hop), data);
+  if (!facts.tool.empty()) add_member("tool", json::quoted(facts.tool), data);
+  if (!facts.argument.empty()) add_member("argument", json::quoted(facts.argument), data);
+  if (!facts.constraint.empty()) {
+    // It comes from a token that was parsed; should it be no JSON after all, it is shown as text.
+    const auto constraint = json::Document::parse(facts.constraint);
+    add_member("constraint",
+               constraint ? json::canonical(constraint->root()) : json::quoted(facts.constraint),
+               data);
+  }
+  add_member("sentence", json::quoted(facts.sentence), data);
+  data += '}';
+  return error_response(id, kCallRefused, facts.sentence, data);
+}
+
+}  // namespace mandated::protocol
