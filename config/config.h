@@ -1,0 +1,253 @@
+// The configuration as the rest of the program sees it: plain structs whose defaults are those of
+// schema.json, filled and checked by load(). A Config that load() returned is valid: names resolve,
+// addresses, SPIFFE IDs and URLs parse, paths are absolute or relative to the working directory.
+// It never changes after that and is shared by all workers.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace mandated::config {
+
+using Duration = std::chrono::nanoseconds;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// outbound: beside the agent. inbound: beside the tool.
+enum class Role : std::uint8_t { kOutbound, kInbound };
+
+/// A trust domain of our own making, with its CA in a state folder.
+struct EmbeddedIdentity {
+  std::string state;
+  std::string trust_domain;
+  std::string spiffe_id;
+  Duration svid_ttl = minutes(5);
+};
+
+/// CA certificates of another trust domain, PEM.
+struct TrustBundle {
+  std::string trust_domain;
+  std::string file;
+};
+
+struct Identity {
+  EmbeddedIdentity embedded;
+  std::vector<TrustBundle> trust_bundles;
+};
+
+enum class ListenerTls : std::uint8_t { kNone, kMtls };
+
+struct Listener {
+  std::string name;
+  std::string address;  ///< net::Address::parse takes it
+  ListenerTls tls = ListenerTls::kMtls;
+  bool allow_tls12 = false;
+};
+
+enum class MandateMode : std::uint8_t {
+  kOff,      ///< no receipt is asked for
+  kEnforce,  ///< the call must bring its receipt
+  kAttach,   ///< the wallet gives one when the call brings none
+};
+enum class Discovery : std::uint8_t { kOpen, kReceipt };
+enum class ProofMode : std::uint8_t { kRequired, kMtls };
+enum class ToolNames : std::uint8_t { kPlain, kUri };
+
+struct Mandate {
+  MandateMode mode = MandateMode::kEnforce;
+  Discovery discovery = Discovery::kOpen;
+  /// Inbound: names of this enforcement point, by default its own SPIFFE ID. Outbound: of the far
+  /// side, by default the upstream's only SPIFFE ID; the first one is signed as aat_aud. load()
+  /// fills the default in; empty where there is neither.
+  std::vector<std::string> audiences;
+  ProofMode proof = ProofMode::kRequired;
+  ToolNames tool_names = ToolNames::kPlain;
+};
+
+enum class Protocol : std::uint8_t { kMcp, kHttp };
+
+struct Route {
+  std::string name;
+  std::string listener;  ///< empty: all
+  std::string host;      ///< lower case, without port; empty: any
+  std::string path = "/";
+  Protocol protocol = Protocol::kMcp;
+  std::string upstream;
+  std::vector<std::string> allowed_peers;    ///< SPIFFE IDs or patterns
+  std::vector<std::string> allowed_origins;  ///< empty: only loopback origins
+  Mandate mandate;
+};
+
+enum class HttpVersion : std::uint8_t { kAuto, k11, k2 };
+enum class ReceiptForwarding : std::uint8_t { kPass, kStrip };
+
+struct Pool {
+  std::size_t connections_max = 64;
+  Duration idle_timeout = seconds(60);
+};
+
+struct Restart {
+  Duration backoff_min = milliseconds(250);
+  Duration backoff_max = seconds(30);
+};
+
+/// Reached by HTTP (`url`) or started and spoken to over stdio (`command`): exactly one is set.
+struct Upstream {
+  std::string name;
+
+  std::string url;         ///< as written; the parsed parts follow
+  bool tls = false;        ///< https
+  std::string host;        ///< lower case, brackets removed
+  std::uint16_t port = 0;  ///< filled in when the url names none
+  std::string path;        ///< takes the place of the request's path; empty: that stays
+  std::string unix_path;   ///< connect here instead of host and port
+  std::vector<std::string> spiffe_ids;  ///< who must be there; non-empty when tls
+  HttpVersion http_version = HttpVersion::kAuto;
+  ReceiptForwarding receipts = ReceiptForwarding::kStrip;
+  Pool pool;
+
+  std::vector<std::string> command;
+  std::map<std::string, std::string> env;  ///< added to a minimal environment
+  std::string cwd;                         ///< empty: the folder of the config file
+  Restart restart;
+  std::size_t sessions_max = 64;
+
+  bool is_command() const { return !command.empty(); }
+  /// host[:port] as the authority of requests: IPv6 literals in brackets, a default port left out.
+  std::string authority() const;
+};
+
+/// A key that may sign roots: a file or an inline JWK; exactly one is set.
+struct Anchor {
+  std::string file;
+  std::string jwk;  ///< the JWK as JSON text
+  std::string user;
+};
+
+struct Wallet {
+  std::string folder;
+  std::string holder_key;
+};
+
+/// Bounds of the AAT draft's Appendix B.5: the defaults are the ceilings.
+struct ReceiptLimits {
+  std::size_t token_bytes_max = 64U << 10U;
+  std::size_t chain_bytes_max = 256U << 10U;
+  std::size_t tools_max = 256;
+  std::size_t constraints_per_tool_max = 64;
+  std::size_t constraint_depth_max = 32;
+  std::size_t tool_name_bytes_max = 256;
+  std::size_t constraint_value_bytes_max = 4096;
+  int delegation_depth_max = 16;
+  Duration iat_skew_max = seconds(30);
+  Duration proof_window = seconds(30);
+  Duration token_lifetime_max = hours(24 * 90);
+};
+
+struct Receipts {
+  std::vector<Anchor> anchors;
+  std::optional<Wallet> wallet;
+  ReceiptLimits limits;
+  std::size_t cache_entries_max = 4096;
+};
+
+struct Filter {
+  std::string name;
+};
+
+enum class AuditMode : std::uint8_t { kBefore, kAfter };
+enum class AuditArguments : std::uint8_t { kHash, kFull };
+
+struct Audit {
+  std::string file;
+  AuditMode mode = AuditMode::kBefore;
+  AuditArguments arguments = AuditArguments::kHash;
+};
+
+struct Limits {
+  std::size_t body_bytes_max = 4U << 20U;
+  std::size_t header_bytes_max = 64U << 10U;
+  std::size_t json_depth_max = 64;
+  std::size_t streams_max = 128;
+  std::size_t connections_max = 10000;
+  std::size_t sessions_max = 1024;
+  std::size_t buffered_bytes_max = 256U << 20U;
+};
+
+struct Timeouts {
+  Duration connect = seconds(5);
+  Duration handshake = seconds(5);
+  Duration header = seconds(10);
+  Duration idle = seconds(60);
+  Duration body = seconds(30);
+  Duration call = seconds(120);
+  Duration drain = seconds(30);
+  Duration stream_idle = hours(1);
+};
+
+struct Admin {
+  std::string address;
+};
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
+enum class LogFormat : std::uint8_t { kJson, kText };
+
+struct Log {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kJson;
+};
+
+struct Config {
+  Role role = Role::kOutbound;
+  unsigned workers = 0;  ///< 0: as many as the machine has cores
+  std::optional<Identity> identity;
+  std::vector<Listener> listeners;
+  std::vector<Route> routes;  ///< the first match wins
+  std::vector<Upstream> upstreams;
+  Receipts receipts;
+  std::vector<Filter> filters;
+  Audit audit;
+  Limits limits;
+  Timeouts timeouts;
+  std::optional<Admin> admin;
+  Log log;
+
+  /// Null when there is none of that name.
+  const Upstream* find_upstream(std::string_view name) const;
+};
+
+/// One thing that is wrong. `line` and `column` begin at 1.
+struct Problem {
+  std::string file;
+  int line = 1;
+  int column = 1;
+  std::string path;  ///< JSON pointer of the member; empty for the whole document
+  std::string text;  ///< what was expected
+};
+
+/// file:line:column: /path: what was expected
+std::string to_string(const Problem& problem);
+/// One line each.
+std::string to_string(const std::vector<Problem>& problems);
+
+using Loaded = tl::expected<Config, std::vector<Problem>>;
+
+/// Reads and checks a file. At most the first ten problems are returned, in the file's order.
+Loaded load(const std::string& path);
+/// The same for a text; `name` stands in problems, and its folder is what relative paths start
+/// from.
+Loaded load_text(std::string_view name, std::string_view text);
+
+/// The JSON Schema (draft 7) of the file, as `mandated config schema` prints it.
+std::string_view schema_text();
+
+}  // namespace mandated::config

@@ -1,0 +1,373 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <tuple>
+
+#include "config/config.h"
+#include "config/cross_check.h"
+#include "config/cursor.h"
+#include "config/schema.h"
+#include "config/units.h"
+#include "config/yaml.h"
+
+namespace mandated::config {
+
+namespace {
+
+constexpr std::size_t kProblemsMax = 10;
+
+/// Where relative paths start: the folder of the file, absolute.
+class Folder {
+ public:
+  explicit Folder(std::string_view file) {
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::absolute(std::string(file), error);
+    folder_ = error ? std::filesystem::path("/") : whole.parent_path();
+  }
+  void resolve(std::string& path) const {
+    if (!path.empty()) path = (folder_ / path).lexically_normal().string();
+  }
+  std::string text() const { return folder_.lexically_normal().string(); }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+const auto kAnyText = [](const std::string&) { return Parsed<void>(); };
+const auto kSpiffePattern = [](const std::string& text) { return check_spiffe_id(text, true); };
+
+/// unix: paths become absolute and must fit into a socket address.
+void read_address(const Cursor& at, const Folder& folder, std::string& out) {
+  at.text("address", out);
+  if (out.empty()) return;
+  const Parsed<ListenAddress> parsed = parse_listen_address(out);
+  at.check("address", parsed);
+  if (!parsed || parsed->unix_path.empty()) return;
+  std::string path = parsed->unix_path;
+  folder.resolve(path);
+  if (path.size() > kUnixPathBytesMax) at.problem("address", "expected a shorter socket path");
+  out = "unix:" + path;
+}
+
+void read_name(const Cursor& at, std::string& out) {
+  at.text("name", out);
+  if (!out.empty()) at.check("name", check_name(out));
+}
+
+Identity read_identity(const Cursor& at, const Folder& folder) {
+  Identity identity;
+  at.member("embedded", [&](const Cursor& one) {
+    EmbeddedIdentity& own = identity.embedded;
+    one.text("state", own.state);
+    folder.resolve(own.state);
+    one.text("trust_domain", own.trust_domain);
+    if (!own.trust_domain.empty()) one.check("trust_domain", check_trust_domain(own.trust_domain));
+    one.text("spiffe_id", own.spiffe_id);
+    if (!own.spiffe_id.empty()) one.check("spiffe_id", check_spiffe_id(own.spiffe_id, false));
+    one.duration("svid_ttl", own.svid_ttl);
+    if (own.svid_ttl < seconds(1) || own.svid_ttl > hours(24))
+      one.problem("svid_ttl", "expected between 1s and 24h");
+  });
+  at.each("trust_bundles", [&](const Cursor& one) {
+    TrustBundle bundle;
+    one.text("trust_domain", bundle.trust_domain);
+    if (!bundle.trust_domain.empty())
+      one.check("trust_domain", check_trust_domain(bundle.trust_domain));
+    one.text("file", bundle.file);
+    folder.resolve(bundle.file);
+    identity.trust_bundles.push_back(std::move(bundle));
+  });
+  return identity;
+}
+
+Listener read_listener(const Cursor& at, const Folder& folder) {
+  Listener listener;
+  read_name(at, listener.name);
+  read_address(at, folder, listener.address);
+  at.choice("tls", {{"none", ListenerTls::kNone}, {"mtls", ListenerTls::kMtls}}, listener.tls);
+  at.boolean("allow_tls12", listener.allow_tls12);
+  return listener;
+}
+
+Mandate read_mandate(const Cursor& at) {
+  Mandate mandate;
+  if (at.is_string()) {
+    mandate.mode = MandateMode::kOff;
+    if (at.value() != "off") at.problem("expected members or off");
+    return mandate;
+  }
+  at.choice("mode", {{"enforce", MandateMode::kEnforce}, {"attach", MandateMode::kAttach}},
+            mandate.mode);
+  at.choice("discovery", {{"open", Discovery::kOpen}, {"receipt", Discovery::kReceipt}},
+            mandate.discovery);
+  at.strings("audiences", mandate.audiences,
+             [](const std::string& text) { return check_audience(text); });
+  at.choice("proof", {{"required", ProofMode::kRequired}, {"mtls", ProofMode::kMtls}},
+            mandate.proof);
+  at.choice("tool_names", {{"plain", ToolNames::kPlain}, {"uri", ToolNames::kUri}},
+            mandate.tool_names);
+  return mandate;
+}
+
+Route read_route(const Cursor& at) {
+  Route route;
+  read_name(at, route.name);
+  at.text("listener", route.listener);
+  at.text("host", route.host);
+  if (!route.host.empty()) at.check("host", check_host(route.host));
+  std::transform(route.host.begin(), route.host.end(), route.host.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  at.text("path", route.path);
+  if (!route.path.empty()) at.check("path", check_route_path(route.path));
+  at.choice("protocol", {{"mcp", Protocol::kMcp}, {"http", Protocol::kHttp}}, route.protocol);
+  at.text("upstream", route.upstream);
+  at.strings("allowed_peers", route.allowed_peers, kSpiffePattern);
+  at.strings("allowed_origins", route.allowed_origins,
+             [](const std::string& text) { return check_origin(text); });
+  at.member("mandate", [&](const Cursor& one) { route.mandate = read_mandate(one); });
+  return route;
+}
+
+void read_environment(const Cursor& at, std::map<std::string, std::string>& out) {
+  if (!at.is_object()) return;
+  for (const auto& [name, value] : at.value().items()) {
+    if (name.empty() || name.find('=') != std::string::npos)
+      at.problem(name, "expected the name of an environment variable");
+    if (value.is_string()) out[name] = value.get<std::string>();
+  }
+}
+
+/// Members that belong to the other kind of upstream.
+void refuse_members(const Cursor& at, std::initializer_list<const char*> names, const char* kind) {
+  for (const char* name : names)
+    if (at.has(name)) at.problem(name, std::string("goes with ") + kind + " only");
+}
+
+void read_url_upstream(const Cursor& at, const Folder& folder, Upstream& upstream) {
+  at.text("url", upstream.url);
+  at.text("unix", upstream.unix_path);
+  folder.resolve(upstream.unix_path);
+  if (upstream.unix_path.size() > kUnixPathBytesMax)
+    at.problem("unix", "expected a shorter socket path");
+  if (!upstream.url.empty()) {
+    const Parsed<Url> url = parse_url(upstream.url);
+    at.check("url", url);
+    if (url) {
+      upstream.tls = url->tls;
+      upstream.host = url->host;
+      upstream.port = url->port;
+      upstream.path = url->path;
+      if (!url->tls && !url->local && upstream.unix_path.empty())
+        at.problem("url", "expected https: plaintext goes to loopback or a Unix socket only");
+    }
+  }
+  at.strings("spiffe_ids", upstream.spiffe_ids, kSpiffePattern);
+  at.choice("http_version",
+            {{"auto", HttpVersion::kAuto}, {"1.1", HttpVersion::k11}, {"2", HttpVersion::k2}},
+            upstream.http_version);
+  at.choice("receipts", {{"pass", ReceiptForwarding::kPass}, {"strip", ReceiptForwarding::kStrip}},
+            upstream.receipts);
+  at.member("pool", [&](const Cursor& pool) {
+    pool.number("connections_max", upstream.pool.connections_max);
+    pool.duration("idle_timeout", upstream.pool.idle_timeout);
+  });
+  refuse_members(at, {"env", "cwd", "restart", "sessions_max"}, "command");
+}
+
+void read_command_upstream(const Cursor& at, const Folder& folder, Upstream& upstream) {
+  at.strings("command", upstream.command, kAnyText);
+  at.member("env", [&](const Cursor& env) { read_environment(env, upstream.env); });
+  at.text("cwd", upstream.cwd);
+  folder.resolve(upstream.cwd);
+  if (upstream.cwd.empty()) upstream.cwd = folder.text();
+  at.member("restart", [&](const Cursor& restart) {
+    restart.duration("backoff_min", upstream.restart.backoff_min);
+    restart.duration("backoff_max", upstream.restart.backoff_max);
+    if (upstream.restart.backoff_min > upstream.restart.backoff_max)
+      restart.problem("backoff_min", "expected no more than backoff_max");
+  });
+  at.number("sessions_max", upstream.sessions_max);
+  refuse_members(at, {"unix", "spiffe_ids", "http_version", "receipts", "pool"}, "url");
+}
+
+Upstream read_upstream(const Cursor& at, const Folder& folder) {
+  Upstream upstream;
+  read_name(at, upstream.name);
+  if (at.has("url") == at.has("command"))
+    at.problem("expected either url or command");
+  else if (at.has("url"))
+    read_url_upstream(at, folder, upstream);
+  else
+    read_command_upstream(at, folder, upstream);
+  return upstream;
+}
+
+Anchor read_anchor(const Cursor& at, const Folder& folder) {
+  Anchor anchor;
+  if (at.has("file") == at.has("jwk")) at.problem("expected either file or jwk");
+  at.text("file", anchor.file);
+  folder.resolve(anchor.file);
+  at.member("jwk", [&](const Cursor& jwk) {
+    if (jwk.has("d")) jwk.problem("d", "a private key; expected the public one");
+    anchor.jwk = jwk.value().dump();
+  });
+  at.text("user", anchor.user);
+  if (!anchor.user.empty() && anchor.user.find(':') == std::string::npos)
+    at.problem("user", "expected a URI such as mailto:alice@example.org");
+  return anchor;
+}
+
+void read_receipt_limits(const Cursor& at, ReceiptLimits& limits) {
+  at.lower_size("token_bytes_max", limits.token_bytes_max);
+  at.lower_size("chain_bytes_max", limits.chain_bytes_max);
+  at.number("tools_max", limits.tools_max);
+  at.number("constraints_per_tool_max", limits.constraints_per_tool_max);
+  at.number("constraint_depth_max", limits.constraint_depth_max);
+  at.number("tool_name_bytes_max", limits.tool_name_bytes_max);
+  at.lower_size("constraint_value_bytes_max", limits.constraint_value_bytes_max);
+  at.number("delegation_depth_max", limits.delegation_depth_max);
+  at.lower_duration("iat_skew_max", limits.iat_skew_max);
+  at.lower_duration("proof_window", limits.proof_window);
+  at.lower_duration("token_lifetime_max", limits.token_lifetime_max);
+}
+
+Receipts read_receipts(const Cursor& at, const Folder& folder) {
+  Receipts receipts;
+  at.each("anchors",
+          [&](const Cursor& one) { receipts.anchors.push_back(read_anchor(one, folder)); });
+  at.member("wallet", [&](const Cursor& one) {
+    Wallet& wallet = receipts.wallet.emplace();
+    one.text("folder", wallet.folder);
+    folder.resolve(wallet.folder);
+    one.text("holder_key", wallet.holder_key);
+    folder.resolve(wallet.holder_key);
+  });
+  at.member("limits", [&](const Cursor& one) { read_receipt_limits(one, receipts.limits); });
+  at.number("cache_entries_max", receipts.cache_entries_max);
+  return receipts;
+}
+
+Audit read_audit(const Cursor& at, const Folder& folder) {
+  Audit audit;
+  at.text("file", audit.file);
+  folder.resolve(audit.file);
+  at.choice("mode", {{"before", AuditMode::kBefore}, {"after", AuditMode::kAfter}}, audit.mode);
+  at.choice("arguments", {{"hash", AuditArguments::kHash}, {"full", AuditArguments::kFull}},
+            audit.arguments);
+  return audit;
+}
+
+void read_limits(const Cursor& at, Limits& limits) {
+  at.size("body_bytes_max", limits.body_bytes_max);
+  at.size("header_bytes_max", limits.header_bytes_max);
+  at.number("json_depth_max", limits.json_depth_max);
+  at.number("streams_max", limits.streams_max);
+  at.number("connections_max", limits.connections_max);
+  at.number("sessions_max", limits.sessions_max);
+  at.size("buffered_bytes_max", limits.buffered_bytes_max);
+  if (limits.body_bytes_max > limits.buffered_bytes_max)
+    at.problem("body_bytes_max", "expected no more than buffered_bytes_max");
+  if (limits.header_bytes_max < 1024 || limits.header_bytes_max > 1U << 20U)
+    at.problem("header_bytes_max", "expected between 1KiB and 1MiB");
+}
+
+void read_timeouts(const Cursor& at, Timeouts& timeouts) {
+  at.duration("connect", timeouts.connect);
+  at.duration("handshake", timeouts.handshake);
+  at.duration("header", timeouts.header);
+  at.duration("idle", timeouts.idle);
+  at.duration("body", timeouts.body);
+  at.duration("call", timeouts.call);
+  at.duration("drain", timeouts.drain);
+  at.duration("stream_idle", timeouts.stream_idle);
+}
+
+Log read_log(const Cursor& at) {
+  Log log;
+  at.choice("level",
+            {{"debug", LogLevel::kDebug},
+             {"info", LogLevel::kInfo},
+             {"warn", LogLevel::kWarn},
+             {"error", LogLevel::kError}},
+            log.level);
+  at.choice("format", {{"json", LogFormat::kJson}, {"text", LogFormat::kText}}, log.format);
+  return log;
+}
+
+Admin read_admin(const Cursor& at, const Folder& folder) {
+  Admin admin;
+  read_address(at, folder, admin.address);
+  const Parsed<ListenAddress> parsed = parse_listen_address(admin.address);
+  if (parsed && !parsed->local)
+    at.problem("address", "expected loopback or a Unix socket: it is plaintext");
+  return admin;
+}
+
+Config read(const Cursor& root, const Folder& folder) {
+  Config config;
+  root.choice("role", {{"outbound", Role::kOutbound}, {"inbound", Role::kInbound}}, config.role);
+  root.number("workers", config.workers);
+  root.member("identity", [&](const Cursor& one) { config.identity = read_identity(one, folder); });
+  root.each("listeners",
+            [&](const Cursor& one) { config.listeners.push_back(read_listener(one, folder)); });
+  root.each("routes", [&](const Cursor& one) { config.routes.push_back(read_route(one)); });
+  root.each("upstreams",
+            [&](const Cursor& one) { config.upstreams.push_back(read_upstream(one, folder)); });
+  root.member("receipts", [&](const Cursor& one) { config.receipts = read_receipts(one, folder); });
+  root.each("filters",
+            [&](const Cursor& one) { one.text("name", config.filters.emplace_back().name); });
+  if (!root.has("filters")) config.filters = {{"mandate"}};
+  root.member("audit", [&](const Cursor& one) { config.audit = read_audit(one, folder); });
+  root.member("limits", [&](const Cursor& one) { read_limits(one, config.limits); });
+  root.member("timeouts", [&](const Cursor& one) { read_timeouts(one, config.timeouts); });
+  root.member("admin", [&](const Cursor& one) { config.admin = read_admin(one, folder); });
+  root.member("log", [&](const Cursor& one) { config.log = read_log(one); });
+  return config;
+}
+
+tl::unexpected<std::vector<Problem>> failed(std::string_view name, std::vector<Problem> problems) {
+  // A member can break two rules (an empty address is too short and no address): the first counts.
+  std::set<std::string> seen;
+  std::erase_if(problems, [&seen](const Problem& one) { return !seen.insert(one.path).second; });
+  std::sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
+    return std::tie(a.line, a.column, a.path) < std::tie(b.line, b.column, b.path);
+  });
+  if (problems.size() > kProblemsMax) problems.resize(kProblemsMax);
+  for (Problem& problem : problems) problem.file = name;
+  return tl::unexpected(std::move(problems));
+}
+
+}  // namespace
+
+Loaded load_text(std::string_view name, std::string_view text) {
+  const tl::expected<Document, Problem> document = parse_yaml(text);
+  if (!document) return failed(name, {document.error()});
+  std::vector<Problem> problems = check_schema(*document);
+  const Cursor root(*document, problems);
+  Config config = read(root, Folder(name));
+  // Names and rules across members make sense only once each member does.
+  if (problems.empty()) cross_check(root, config);
+  if (!problems.empty()) return failed(name, std::move(problems));
+  return config;
+}
+
+Loaded load(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.eof() && file.fail()) {
+    const int error = errno;
+    return failed(path, {{"", 1, 1, "",
+                          std::string("cannot be read: ") +
+                              (error != 0 ? std::strerror(error) : "not a file")}});
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return load_text(path, text);
+}
+
+}  // namespace mandated::config

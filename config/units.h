@@ -1,0 +1,63 @@
+// The grammars of single values: durations, sizes, addresses, SPIFFE IDs, URLs. Each function takes
+// the text and says what it expected when the text is not that.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "config/config.h"
+
+namespace mandated::config {
+
+/// A value, or what was expected.
+template <class T>
+using Parsed = tl::expected<T, std::string>;
+
+/// "250ms", "10s", "5m", "2h", "90d"; at least 1 ms, at most 100 years.
+Parsed<Duration> parse_duration(std::string_view text);
+
+/// "64KiB", "4MiB", "1GiB".
+Parsed<std::size_t> parse_size(std::string_view text);
+
+/// Names of listeners, routes and upstreams: they become labels and parts of tool identifiers.
+Parsed<void> check_name(std::string_view text);
+
+struct ListenAddress {
+  std::string unix_path;  ///< as written, may be relative; empty for TCP
+  bool local = false;     ///< a Unix socket or loopback
+  bool any_port = false;
+};
+/// "IP:port", "[IPv6]:port", "localhost:port" or "unix:path".
+Parsed<ListenAddress> parse_listen_address(std::string_view text);
+
+/// A trust domain name by the SPIFFE-ID standard, section 2.1.
+Parsed<void> check_trust_domain(std::string_view text);
+/// A SPIFFE ID with a path; `pattern`: segments may be `*`, the last one `**`.
+Parsed<void> check_spiffe_id(std::string_view text, bool pattern);
+/// The trust domain of a checked one.
+std::string_view trust_domain_of(std::string_view spiffe_id);
+/// True when a checked pattern has no wildcard.
+bool is_exact(std::string_view spiffe_pattern);
+
+struct Url {
+  bool tls = false;
+  std::string host;  ///< lower case, without brackets
+  std::uint16_t port = 0;
+  std::string path;  ///< empty for "/"
+  bool local = false;
+};
+/// http or https, without user, query and fragment.
+Parsed<Url> parse_url(std::string_view text);
+
+/// scheme://host[:port] as browsers write it (RFC 6454 section 6.2).
+Parsed<void> check_origin(std::string_view text);
+/// A SPIFFE ID or an origin.
+Parsed<void> check_audience(std::string_view text);
+/// Lower-case name or IPv4 literal, without port.
+Parsed<void> check_host(std::string_view text);
+/// Begins with '/', no query, fragment, percent-encoding, empty or dot segments.
+Parsed<void> check_route_path(std::string_view text);
+
+}  // namespace mandated::config

@@ -1,0 +1,199 @@
+#include "proxy/admin/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+
+namespace mandated::admin {
+
+namespace {
+
+// Calls take from tens of microseconds (a refusal) to minutes (a slow tool).
+const prometheus::Histogram::BucketBoundaries kCallBuckets = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25,   0.5,     1,      2.5,   5,      10,    30,   60,    120};
+const prometheus::Histogram::BucketBoundaries kDiskBuckets = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5};
+
+// The codes of a refusal (shared with receipt::Code, which stands above this layer).
+constexpr std::array<std::string_view, 31> kRefusalCodes = {
+    "no_receipt",       "malformed",           "too_large",
+    "bad_alg",          "bad_signature",       "untrusted_root",
+    "above_ceiling",    "broken_link",         "depth",
+    "expired",          "not_yet_valid",       "lifetime",
+    "escalation",       "unknown_constraint",  "tool_not_granted",
+    "argument_missing", "argument_unexpected", "argument_denied",
+    "no_proof",         "bad_proof",           "replayed",
+    "wrong_holder",     "wrong_instance",      "wrong_audience",
+    "revoked",          "status_unknown",      "budget_spent",
+    "reason_required",  "approval_required",   "unclean",
+    "internal"};
+
+std::string_view label(Limit limit) {
+  switch (limit) {
+    case Limit::kBodyBytes:
+      return "body_bytes";
+    case Limit::kHeaderBytes:
+      return "header_bytes";
+    case Limit::kJsonDepth:
+      return "json_depth";
+    case Limit::kStreams:
+      return "streams";
+    case Limit::kConnections:
+      return "connections";
+    case Limit::kSessions:
+      return "sessions";
+    case Limit::kBufferedBytes:
+      return "buffered_bytes";
+    case Limit::kUpstreamConnections:
+      return "upstream_connections";
+    case Limit::kReplayMemory:
+      return "replay_memory";
+  }
+  return "other";
+}
+
+using Labels = std::map<std::string, std::string>;
+using Counters = prometheus::Family<prometheus::Counter>;
+using Gauges = prometheus::Family<prometheus::Gauge>;
+using Histograms = prometheus::Family<prometheus::Histogram>;
+
+Counters& counters(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+Gauges& gauges(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+Histograms& histograms(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+}
+
+template <class T>
+const T& at(const std::map<std::string, T, std::less<>>& all, std::string_view name) {
+  const auto found = all.find(name);
+  MANDATED_ASSERT(found != all.end());
+  return found->second;
+}
+
+}  // namespace
+
+void Counter::add(double amount) const { counter_->Increment(amount); }
+double Counter::value() const { return counter_->Value(); }
+void Gauge::set(double value) const { gauge_->Set(value); }
+void Gauge::add(double amount) const { gauge_->Increment(amount); }
+double Gauge::value() const { return gauge_->Value(); }
+void Histogram::observe(std::chrono::nanoseconds duration) const {
+  histogram_->Observe(std::chrono::duration<double>(duration).count());
+}
+
+struct Metrics::Families {
+  prometheus::Registry registry;
+  Counters& requests = counters(registry, "mandated_requests_total", "Calls by route and verdict.");
+  Counters& refusals =
+      counters(registry, "mandated_refusals_total", "Refused calls by the code of the refusal.");
+  Histograms& durations = histograms(registry, "mandated_request_duration_seconds",
+                                     "From a call's head to the end of its answer.");
+  Counters& upstream_errors = counters(registry, "mandated_upstream_errors_total",
+                                       "Calls that failed at the upstream, by error code.");
+  Gauges& connections =
+      gauges(registry, "mandated_connections_active", "Connections that are open, by listener.");
+  Counters& handshake_failures = counters(registry, "mandated_handshake_failures_total",
+                                          "TLS handshakes that failed, by error code.");
+  Counters& restarts = counters(registry, "mandated_stdio_restarts_total",
+                                "Stdio servers started again after they died.");
+  Counters& limits = counters(registry, "mandated_limit_exceeded_total",
+                              "How often a configured limit was reached.");
+  Counter cache_hits{counters(registry, "mandated_receipt_cache_hits_total",
+                              "Chains whose verification was remembered.")
+                         .Add({})};
+  Counter cache_misses{
+      counters(registry, "mandated_receipt_cache_misses_total", "Chains that had to be verified.")
+          .Add({})};
+  Histogram audit_append{histograms(registry, "mandated_audit_append_seconds",
+                                    "From a record's queuing to the disk, per batch.")
+                             .Add({}, kDiskBuckets)};
+  Counter audit_failures{counters(registry, "mandated_audit_failures_total",
+                                  "Batches of records that could not be written.")
+                             .Add({})};
+  Gauge svid_expiry{gauges(registry, "mandated_svid_expiry_seconds",
+                           "Unix time at which the current SVID expires.")
+                        .Add({})};
+  Counter svid_rotations{
+      counters(registry, "mandated_svid_rotations_total", "SVIDs received after the first.")
+          .Add({})};
+};
+
+Metrics::Metrics(const Names& names, const BuildInfo& build)
+    : families_(std::make_unique<Families>()) {
+  Families& all = *families_;
+  gauges(all.registry, "mandated_build_info", "What this binary was built from; always 1.")
+      .Add({{"version", build.version},
+            {"boringssl", build.boringssl},
+            {"nghttp2", build.nghttp2},
+            {"boost", build.boost}})
+      .Set(1);
+  for (const std::string& name : names.routes) {
+    const auto requests = [&](const char* verdict) {
+      return Counter(all.requests.Add({{"route", name}, {"verdict", verdict}}));
+    };
+    routes_.emplace(name, Route{requests("permit"), requests("deny"), requests("error"),
+                                Histogram(all.durations.Add({{"route", name}}, kCallBuckets))});
+  }
+  for (const std::string& name : names.upstreams)
+    upstreams_.emplace(name, Upstream{Counter(all.restarts.Add({{"upstream", name}}))});
+  for (const std::string& name : names.listeners)
+    listeners_.emplace(name, Listener{Gauge(all.connections.Add({{"listener", name}}))});
+}
+
+Metrics::~Metrics() = default;
+
+const Metrics::Route& Metrics::route(std::string_view name) const { return at(routes_, name); }
+const Metrics::Upstream& Metrics::upstream(std::string_view name) const {
+  return at(upstreams_, name);
+}
+const Metrics::Listener& Metrics::listener(std::string_view name) const {
+  return at(listeners_, name);
+}
+
+void Metrics::refused(std::string_view route, std::string_view code) {
+  at(routes_, route);
+  const bool known =
+      std::find(kRefusalCodes.begin(), kRefusalCodes.end(), code) != kRefusalCodes.end();
+  families_->refusals
+      .Add({{"route", std::string(route)}, {"code", known ? std::string(code) : "other"}})
+      .Increment();
+}
+
+void Metrics::upstream_failed(std::string_view upstream, Code code) {
+  at(upstreams_, upstream);
+  families_->upstream_errors
+      .Add({{"upstream", std::string(upstream)}, {"code", std::string(to_string(code))}})
+      .Increment();
+}
+
+void Metrics::handshake_failed(Code code) {
+  families_->handshake_failures.Add({{"code", std::string(to_string(code))}}).Increment();
+}
+
+void Metrics::limit_exceeded(Limit limit) {
+  families_->limits.Add({{"limit", std::string(label(limit))}}).Increment();
+}
+
+const Counter& Metrics::receipt_cache_hits() const { return families_->cache_hits; }
+const Counter& Metrics::receipt_cache_misses() const { return families_->cache_misses; }
+const Histogram& Metrics::audit_append() const { return families_->audit_append; }
+const Counter& Metrics::audit_failures() const { return families_->audit_failures; }
+const Gauge& Metrics::svid_expiry() const { return families_->svid_expiry; }
+const Counter& Metrics::svid_rotations() const { return families_->svid_rotations; }
+
+std::string Metrics::text() const {
+  return prometheus::TextSerializer().Serialize(families_->registry.Collect());
+}
+
+}  // namespace mandated::admin

@@ -1,0 +1,132 @@
+// Every metric there is, typed, so that a name or a label cannot be mistyped where it is counted.
+// Label values come from closed sets or from the configuration; nothing a peer sends becomes one.
+// Safe from any thread; what a call counts is resolved to references once, per route.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/result.h"
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+}  // namespace prometheus
+
+namespace mandated::admin {
+
+// Handles over prometheus-cpp's objects, which stays out of this header. They live as long as their
+// Metrics.
+class Counter {
+ public:
+  explicit Counter(prometheus::Counter& counter) : counter_(&counter) {}
+  void add(double amount = 1) const;
+  double value() const;
+
+ private:
+  prometheus::Counter* counter_;
+};
+
+class Gauge {
+ public:
+  explicit Gauge(prometheus::Gauge& gauge) : gauge_(&gauge) {}
+  void set(double value) const;
+  void add(double amount) const;
+  double value() const;
+
+ private:
+  prometheus::Gauge* gauge_;
+};
+
+class Histogram {
+ public:
+  explicit Histogram(prometheus::Histogram& histogram) : histogram_(&histogram) {}
+  void observe(std::chrono::nanoseconds duration) const;
+
+ private:
+  prometheus::Histogram* histogram_;
+};
+
+/// What mandated_limit_exceeded_total tells apart.
+enum class Limit {
+  kBodyBytes,
+  kHeaderBytes,
+  kJsonDepth,
+  kStreams,
+  kConnections,
+  kSessions,
+  kBufferedBytes,
+  kUpstreamConnections,
+  kReplayMemory,
+};
+
+struct BuildInfo {
+  std::string version;
+  std::string boringssl;
+  std::string nghttp2;
+  std::string boost;
+};
+
+class Metrics {
+ public:
+  /// Names of the configuration: the only values that these labels take.
+  struct Names {
+    std::vector<std::string> listeners;
+    std::vector<std::string> routes;
+    std::vector<std::string> upstreams;
+  };
+  Metrics(const Names& names, const BuildInfo& build);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  struct Route {
+    Counter permitted;   ///< mandated_requests_total{route,verdict="permit"}
+    Counter denied;      ///< mandated_requests_total{route,verdict="deny"}
+    Counter failed;      ///< mandated_requests_total{route,verdict="error"}
+    Histogram duration;  ///< mandated_request_duration_seconds{route}
+  };
+  struct Upstream {
+    Counter restarts;  ///< mandated_stdio_restarts_total{upstream}
+  };
+  struct Listener {
+    Gauge connections;  ///< mandated_connections_active{listener}
+  };
+  // Precondition of each: a name given to the constructor. The references stay valid.
+  const Route& route(std::string_view name) const;
+  const Upstream& upstream(std::string_view name) const;
+  const Listener& listener(std::string_view name) const;
+
+  /// mandated_refusals_total{route,code}. A code that receipts.md does not know counts as "other".
+  void refused(std::string_view route, std::string_view code);
+  /// mandated_upstream_errors_total{upstream,code}
+  void upstream_failed(std::string_view upstream, Code code);
+  /// mandated_handshake_failures_total{code}
+  void handshake_failed(Code code);
+  /// mandated_limit_exceeded_total{limit}
+  void limit_exceeded(Limit limit);
+
+  const Counter& receipt_cache_hits() const;
+  const Counter& receipt_cache_misses() const;
+  const Histogram& audit_append() const;
+  const Counter& audit_failures() const;
+  const Gauge& svid_expiry() const;  ///< Unix time in seconds; 0 without an identity
+  const Counter& svid_rotations() const;
+
+  /// The Prometheus text format 0.0.4.
+  std::string text() const;
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+  std::map<std::string, Route, std::less<>> routes_;
+  std::map<std::string, Upstream, std::less<>> upstreams_;
+  std::map<std::string, Listener, std::less<>> listeners_;
+};
+
+}  // namespace mandated::admin

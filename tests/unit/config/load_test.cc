@@ -1,0 +1,448 @@
+// Loading whole files: the examples, what ends up in the structs, and the exact words for what is
+// wrong.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+
+namespace mandated::config {
+namespace {
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+TEST(Examples, EachLoads) {
+  std::size_t seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(CONFIG_FOLDER "/examples")) {
+    const Loaded loaded = load(entry.path().string());
+    EXPECT_TRUE(loaded) << to_string(loaded.error());
+    ++seen;
+  }
+  EXPECT_GE(seen, 4U);
+}
+
+TEST(Readme, EachSnippetLoads) {
+  const std::string text = read(CONFIG_FOLDER "/README.md");
+  const std::string fence = "```yaml\n";
+  std::size_t seen = 0;
+  for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at)) {
+    at += fence.size();
+    const std::string snippet = text.substr(at, text.find("```", at) - at);
+    const Loaded loaded = load_text("README.yaml", snippet);
+    EXPECT_TRUE(loaded) << to_string(loaded.error());
+    ++seen;
+  }
+  EXPECT_GE(seen, 2U);
+}
+
+// Every negative test changes one thing in this.
+const std::string kGood = R"(version: 1
+role: inbound
+identity:
+  embedded: {state: state, trust_domain: example.org, spiffe_id: spiffe://example.org/tool/files}
+  trust_bundles: [{trust_domain: other.org, file: other.pem}]
+listeners:
+  - name: agents
+    address: 0.0.0.0:9443
+  - name: local
+    address: unix:run/local.sock
+    tls: none
+routes:
+  - name: files
+    listener: agents
+    path: /mcp
+    host: Files.Example.org
+    upstream: files
+    allowed_peers: [spiffe://example.org/agent/*]
+    allowed_origins: [https://chat.example.org]
+  - name: remote
+    listener: local
+    path: /remote
+    upstream: remote
+    mandate: {mode: enforce, proof: required, audiences: [https://a.example]}
+upstreams:
+  - name: files
+    command: [serve, /data]
+    env: {A: "1"}
+  - name: remote
+    url: https://tools.example.org/base
+    spiffe_ids: [spiffe://example.org/tool/other]
+    http_version: 2
+    pool: {connections_max: 3, idle_timeout: 1m}
+receipts:
+  anchors: [{file: alice.jwk, user: "mailto:alice@example.org"}, {jwk: {kty: OKP, crv: Ed25519, x: abc}}]
+  limits: {delegation_depth_max: 3, token_lifetime_max: 1d}
+audit: {file: /var/log/audit.jsonl, mode: after, arguments: full}
+limits: {body_bytes_max: 1MiB}
+timeouts: {call: 90s}
+admin: {address: 127.0.0.1:9901}
+log: {level: warn, format: text}
+)";
+
+TEST(Load, FillsTheStructs) {
+  const Loaded loaded = load_text("/etc/mandated/m.yaml", kGood);
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  const Config& config = *loaded;
+  EXPECT_EQ(config.role, Role::kInbound);
+  EXPECT_EQ(config.workers, 0U);
+  ASSERT_TRUE(config.identity);
+  EXPECT_EQ(config.identity->embedded.state, "/etc/mandated/state");
+  EXPECT_EQ(config.identity->trust_bundles[0].file, "/etc/mandated/other.pem");
+  ASSERT_EQ(config.listeners.size(), 2U);
+  EXPECT_EQ(config.listeners[0].tls, ListenerTls::kMtls);
+  EXPECT_EQ(config.listeners[1].address, "unix:/etc/mandated/run/local.sock");
+  ASSERT_EQ(config.routes.size(), 2U);
+  EXPECT_EQ(config.routes[0].host, "files.example.org");
+  EXPECT_EQ(config.routes[0].mandate.mode, MandateMode::kEnforce);
+  EXPECT_THAT(config.routes[0].mandate.audiences,
+              testing::ElementsAre("spiffe://example.org/tool/files"))
+      << "inbound: its own name";
+  EXPECT_THAT(config.routes[1].mandate.audiences, testing::ElementsAre("https://a.example"));
+  const Upstream* const files = config.find_upstream("files");
+  ASSERT_NE(files, nullptr);
+  EXPECT_TRUE(files->is_command());
+  EXPECT_THAT(files->command, testing::ElementsAre("serve", "/data"));
+  EXPECT_EQ(files->env.at("A"), "1");
+  EXPECT_EQ(files->cwd, "/etc/mandated");
+  const Upstream* const remote = config.find_upstream("remote");
+  ASSERT_NE(remote, nullptr);
+  EXPECT_TRUE(remote->tls);
+  EXPECT_EQ(remote->authority(), "tools.example.org");
+  EXPECT_EQ(remote->path, "/base");
+  EXPECT_EQ(remote->http_version, HttpVersion::k2);
+  EXPECT_EQ(remote->pool.connections_max, 3U);
+  EXPECT_EQ(remote->pool.idle_timeout, minutes(1));
+  EXPECT_EQ(config.find_upstream("none"), nullptr);
+  ASSERT_EQ(config.receipts.anchors.size(), 2U);
+  EXPECT_EQ(config.receipts.anchors[0].file, "/etc/mandated/alice.jwk");
+  EXPECT_EQ(config.receipts.anchors[0].user, "mailto:alice@example.org");
+  EXPECT_EQ(config.receipts.anchors[1].jwk, R"({"crv":"Ed25519","kty":"OKP","x":"abc"})");
+  EXPECT_EQ(config.receipts.limits.delegation_depth_max, 3);
+  EXPECT_EQ(config.receipts.limits.token_lifetime_max, hours(24));
+  ASSERT_EQ(config.filters.size(), 1U);
+  EXPECT_EQ(config.filters[0].name, "mandate");
+  EXPECT_EQ(config.audit.mode, AuditMode::kAfter);
+  EXPECT_EQ(config.audit.arguments, AuditArguments::kFull);
+  EXPECT_EQ(config.limits.body_bytes_max, std::size_t{1} << 20U);
+  EXPECT_EQ(config.timeouts.call, seconds(90));
+  ASSERT_TRUE(config.admin);
+  EXPECT_EQ(config.admin->address, "127.0.0.1:9901");
+  EXPECT_EQ(config.log.level, LogLevel::kWarn);
+  EXPECT_EQ(config.log.format, LogFormat::kText);
+}
+
+struct Change {
+  std::string from;
+  std::string to;
+  std::string problem;  ///< one whole line
+};
+
+std::string changed(const std::string& from, const std::string& to) {
+  const std::size_t at = kGood.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  EXPECT_EQ(kGood.find(from, at + 1), std::string::npos) << "stands twice: " << from;
+  return std::string(kGood).replace(at, from.size(), to);
+}
+
+class Wrong : public testing::TestWithParam<Change> {};
+
+TEST_P(Wrong, SaysWhatAndWhere) {
+  const Loaded loaded = load_text("m.yaml", changed(GetParam().from, GetParam().to));
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(to_string(loaded.error()), GetParam().problem + "\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Schema, Wrong,
+    testing::Values(
+        Change{"version: 1", "version: 2", "m.yaml:1:10: /version: expected 1"},
+        Change{"role: inbound", "role: inbond",
+               "m.yaml:2:7: /role: expected outbound or inbound; did you mean \"inbound\"?"},
+        Change{"role: inbound\n", "", "m.yaml:1:1: /role: missing; expected outbound or inbound"},
+        Change{"    address: 0.0.0.0:9443", "    adress: 0.0.0.0:9443",
+               "m.yaml:7:5: /listeners/0/address: missing; expected text such as 127.0.0.1:8080\n"
+               "m.yaml:8:5: /listeners/0/adress: unknown member; did you mean \"address\"?"},
+        Change{"    tls: none\n", "    tls: none\n    allow_tls12: yes\n",
+               "m.yaml:12:18: /listeners/1/allow_tls12: expected true or false, found text"},
+        Change{"timeouts: {call: 90s}", "timeouts: {call: 90}",
+               "m.yaml:39:18: /timeouts/call: expected text such as 120s, found a number"},
+        Change{
+            "timeouts: {call: 90s}", "timeouts: {call: 90 s}",
+            "m.yaml:39:18: /timeouts/call: expected a duration: a whole number and ms, s, m, h or "
+            "d, such as 10s"},
+        Change{"timeouts: {call: 90s}", "timeouts: {zzzzzzzzzzz: 90s}",
+               "m.yaml:39:12: /timeouts/zzzzzzzzzzz: unknown member; expected body, call, connect, "
+               "drain, handshake, header, idle or stream_idle"},
+        Change{
+            "limits: {body_bytes_max: 1MiB}", "limits: {body_bytes_max: 1MB}",
+            "m.yaml:38:26: /limits/body_bytes_max: expected a size: a number of bytes, or a whole "
+            "number and KiB, MiB or GiB, such as 64KiB"},
+        Change{"limits: {body_bytes_max: 1MiB}", "limits: {body_bytes_max: 0}",
+               "m.yaml:38:26: /limits/body_bytes_max: expected at least 1"},
+        Change{"limits: {body_bytes_max: 1MiB}", "limits: {json_depth_max: 1000}",
+               "m.yaml:38:26: /limits/json_depth_max: expected at most 512"},
+        Change{"limits: {body_bytes_max: 1MiB}", "limits: [1]",
+               "m.yaml:38:9: /limits: expected members, found a list"},
+        Change{"limits: {body_bytes_max: 1MiB}",
+               "limits:", "m.yaml:38:1: /limits: expected members, found nothing"},
+        Change{"    command: [serve, /data]", "    command: []",
+               "m.yaml:27:14: /upstreams/0/command: expected at least one item"},
+        Change{
+            "    command: [serve, /data]", "    command: serve /data",
+            "m.yaml:27:14: /upstreams/0/command: expected a list such as "
+            "[\"npx\",\"-y\",\"@modelcontextprotocol/server-filesystem\",\"/data\"], found text"},
+        Change{"{A: \"1\"}", "{A: 1}",
+               "m.yaml:28:14: /upstreams/0/env/A: expected text, found a number"},
+        Change{"{A: \"1\"}", "{A=B: \"1\"}",
+               "m.yaml:28:16: /upstreams/0/env/A=B: expected the name of an environment variable"},
+        Change{"http_version: 2", "http_version: 3",
+               "m.yaml:32:19: /upstreams/1/http_version: expected auto, 1.1 or 2"},
+        Change{"audit: {file: /var/log/audit.jsonl,", "audit: {file: \"\",",
+               "m.yaml:37:15: /audit/file: expected text such as audit.jsonl, found nothing"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, Wrong,
+    testing::Values(
+        Change{"- name: agents", "- name: a/b",
+               "m.yaml:7:11: /listeners/0/name: expected a name: 1 to 64 letters, digits, '-', '_' "
+               "and "
+               "'.', a letter or digit first"},
+        Change{"address: 0.0.0.0:9443", "address: example.org:9443",
+               "m.yaml:8:14: /listeners/0/address: expected an IP address and a port such as "
+               "127.0.0.1:8080 or [::1]:8080, or unix: and a path"},
+        Change{"unix:run/local.sock", "unix:" + std::string(108, 'x'),
+               "m.yaml:10:14: /listeners/1/address: expected a shorter socket path"},
+        Change{"spiffe_id: spiffe://example.org/tool/files", "spiffe_id: spiffe://example.org",
+               "m.yaml:4:66: /identity/embedded/spiffe_id: expected a SPIFFE ID such as "
+               "spiffe://example.org/agent/x"},
+        Change{"[spiffe://example.org/agent/*]", "[spiffe://example.org/agent/x*]",
+               "m.yaml:18:21: /routes/0/allowed_peers/0: expected a SPIFFE ID or pattern such as "
+               "spiffe://example.org/agent/*"},
+        Change{"trust_domain: other.org", "trust_domain: Other.org",
+               "m.yaml:5:34: /identity/trust_bundles/0/trust_domain: expected a trust domain: "
+               "lower-case letters, digits, '.', '-' and '_'"},
+        Change{"[https://chat.example.org]", "[chat.example.org]",
+               "m.yaml:19:23: /routes/0/allowed_origins/0: expected an origin such as "
+               "https://chat.example.org"},
+        Change{"[https://a.example]", "[tool]",
+               "m.yaml:24:59: /routes/1/mandate/audiences/0: expected a SPIFFE ID, or an origin "
+               "such as "
+               "https://tools.example.org"},
+        Change{"path: /mcp", "path: mcp",
+               "m.yaml:15:11: /routes/0/path: expected a path such as /mcp: it begins with '/' and "
+               "has "
+               "no query, escape or dot segment"},
+        Change{"host: Files.Example.org", "host: files.example.org:80",
+               "m.yaml:16:11: /routes/0/host: expected a host name without port, such as "
+               "tools.example.org"},
+        Change{"{mode: enforce, proof: required, audiences: [https://a.example]}", "false",
+               "m.yaml:24:14: /routes/1/mandate: expected members or off, found true or false"},
+        Change{"{mode: enforce, proof: required, audiences: [https://a.example]}", "none",
+               "m.yaml:24:14: /routes/1/mandate: expected members or off"},
+        Change{"url: https://tools.example.org/base", "url: https://u:p@tools.example.org",
+               "m.yaml:30:10: /upstreams/1/url: expected a URL: http or https, host, port and path "
+               "only"},
+        Change{"user: \"mailto:alice@example.org\"", "user: alice",
+               "m.yaml:35:37: /receipts/anchors/0/user: expected a URI such as "
+               "mailto:alice@example.org"},
+        Change{"crv: Ed25519, x: abc", "crv: Ed25519, x: abc, d: secret",
+               "m.yaml:35:108: /receipts/anchors/1/jwk/d: a private key; expected the public one"},
+        Change{"token_lifetime_max: 1d", "token_lifetime_max: 91d",
+               "m.yaml:36:57: /receipts/limits/token_lifetime_max: expected at most 7776000s"},
+        Change{"delegation_depth_max: 3", "delegation_depth_max: 17",
+               "m.yaml:36:34: /receipts/limits/delegation_depth_max: expected at most 16"},
+        Change{"delegation_depth_max: 3", "token_bytes_max: 128KiB",
+               "m.yaml:36:29: /receipts/limits/token_bytes_max: expected at most 65536 bytes"},
+        Change{"admin: {address: 127.0.0.1:9901}", "admin: {address: 0.0.0.0:9901}",
+               "m.yaml:40:18: /admin/address: expected loopback or a Unix socket: it is plaintext"},
+        Change{"limits: {body_bytes_max: 1MiB}", "limits: {body_bytes_max: 512MiB}",
+               "m.yaml:38:26: /limits/body_bytes_max: expected no more than buffered_bytes_max"},
+        Change{"limits: {body_bytes_max: 1MiB}", "limits: {header_bytes_max: 2MiB}",
+               "m.yaml:38:28: /limits/header_bytes_max: expected between 1KiB and 1MiB"},
+        Change{"spiffe_id: spiffe://example.org/tool/files}",
+               "spiffe_id: spiffe://example.org/tool/files, svid_ttl: 2d}",
+               "m.yaml:4:109: /identity/embedded/svid_ttl: expected between 1s and 24h"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    CrossChecks, Wrong,
+    testing::Values(
+        Change{"- name: local", "- name: agents",
+               "m.yaml:9:11: /listeners/1/name: \"agents\" is already the name of item 0\n"
+               "m.yaml:21:15: /routes/1/listener: no listener has this name"},
+        Change{"- name: remote\n    url", "- name: files\n    url",
+               "m.yaml:23:15: /routes/1/upstream: no upstream has this name\n"
+               "m.yaml:29:11: /upstreams/1/name: \"files\" is already the name of item 0"},
+        Change{"listener: local", "listener: locl",
+               "m.yaml:21:15: /routes/1/listener: no listener has this name"},
+        Change{"upstream: remote", "upstream: remot",
+               "m.yaml:23:15: /routes/1/upstream: no upstream has this name"},
+        Change{"address: 0.0.0.0:9443", "address: 0.0.0.0:9443\n    tls: none",
+               "m.yaml:9:10: /listeners/0/tls: expected mtls: plaintext is allowed on loopback and "
+               "Unix sockets only"},
+        Change{"    tls: none\n", "    tls: none\n    allow_tls12: true\n",
+               "m.yaml:12:18: /listeners/1/allow_tls12: goes with tls: mtls only"},
+        Change{"address: unix:run/local.sock", "address: 0.0.0.0:9443\n    tls: mtls",
+               "m.yaml:12:5: /listeners/1/tls: stands here for the second time; first in line 11"},
+        Change{
+            "    address: unix:run/local.sock\n    tls: none", "    address: 0.0.0.0:9443",
+            "m.yaml:10:14: /listeners/1/address: is already the address of agents\n"
+            "m.yaml:19:5: /routes/1/allowed_peers: missing; an mtls listener needs the SPIFFE IDs "
+            "that may call"},
+        Change{
+            "    allowed_peers: [spiffe://example.org/agent/*]\n", "",
+            "m.yaml:13:5: /routes/0/allowed_peers: missing; an mtls listener needs the SPIFFE IDs "
+            "that may call"},
+        Change{"trust_domain: example.org,", "trust_domain: other.example,",
+               "m.yaml:4:68: /identity/embedded/spiffe_id: expected an ID of the trust domain "
+               "other.example"},
+        Change{"trust_domain: other.org", "trust_domain: example.org",
+               "m.yaml:5:34: /identity/trust_bundles/0/trust_domain: example.org has its bundle "
+               "already"},
+        Change{
+            "url: https://tools.example.org/base", "url: http://tools.example.org/base",
+            "m.yaml:30:10: /upstreams/1/url: expected https: plaintext goes to loopback or a Unix "
+            "socket only"},
+        Change{"url: https://tools.example.org/base", "url: http://127.0.0.1:3001",
+               "m.yaml:31:17: /upstreams/1/spiffe_ids: goes with https only: plaintext proves "
+               "nobody's "
+               "identity"},
+        Change{"    spiffe_ids: [spiffe://example.org/tool/other]\n", "",
+               "m.yaml:29:5: /upstreams/1/spiffe_ids: missing; expected who must be there"},
+        Change{"    command: [serve, /data]\n", "",
+               "m.yaml:26:5: /upstreams/0: expected either url or command"},
+        Change{"    command: [serve, /data]\n", "    command: [x]\n    url: http://127.0.0.1:1\n",
+               "m.yaml:26:5: /upstreams/0: expected either url or command"},
+        Change{"    env: {A: \"1\"}", "    receipts: pass",
+               "m.yaml:28:15: /upstreams/0/receipts: goes with url only"},
+        Change{"    http_version: 2", "    cwd: /tmp",
+               "m.yaml:32:10: /upstreams/1/cwd: goes with command only"},
+        Change{"    env: {A: \"1\"}", "    restart: {backoff_min: 1m, backoff_max: 1s}",
+               "m.yaml:28:28: /upstreams/0/restart/backoff_min: expected no more than backoff_max"},
+        Change{"{file: alice.jwk, user", "{user",
+               "m.yaml:35:13: /receipts/anchors/0: expected either file or jwk"},
+        Change{
+            "mandate: {mode: enforce,", "mandate: {mode: attach,",
+            "m.yaml:24:21: /routes/1/mandate/mode: expected enforce: an inbound proxy lends nobody "
+            "its receipts"},
+        Change{"proof: required", "proof: mtls",
+               "m.yaml:24:37: /routes/1/mandate/proof: mtls needs an mtls listener: elsewhere the "
+               "peer "
+               "is not known"},
+        Change{"    path: /remote\n", "    path: /remote\n    protocol: http\n",
+               "m.yaml:25:14: /routes/1/mandate: expected off: http is passed through unread"},
+        Change{"    path: /mcp\n", "    path: /mcp\n    protocol: http\n    mandate: off\n",
+               "m.yaml:16:15: /routes/0/protocol: expected mcp: the upstream is a command"},
+        Change{"audit: {file", "filters: []\naudit: {file",
+               "m.yaml:37:10: /filters: expected mandate, once: a route asks for receipts"},
+        Change{"audit: {file", "filters: [{name: mandate}, {name: mandate}]\naudit: {file",
+               "m.yaml:37:10: /filters: expected mandate, once: a route asks for receipts"},
+        Change{
+            "delegation_depth_max: 3", "chain_bytes_max: 1KiB",
+            "m.yaml:36:29: /receipts/limits/chain_bytes_max: expected at least token_bytes_max"}));
+
+/// Outbound, with members to fill in.
+std::string outbound(const std::string& mandate, const std::string& upstream,
+                     const std::string& rest) {
+  return "version: 1\nrole: outbound\n"
+         "identity: {embedded: {state: s, trust_domain: a.org, spiffe_id: spiffe://a.org/x}}\n"
+         "listeners: [{name: l, address: 'localhost:1', tls: none}]\n"
+         "routes: [{name: r, upstream: u, mandate: " +
+         mandate + "}]\nupstreams: [{name: u, " + upstream + "}]\naudit: {file: a}\n" + rest;
+}
+const std::string kAnchors = "receipts: {anchors: [{file: k}]}\n";
+const std::string kWallet =
+    "receipts: {anchors: [{file: k}], wallet: {folder: w, holder_key: h}}\n";
+const std::string kHttps = "url: 'https://t.org', spiffe_ids: [spiffe://a.org/t], receipts: pass";
+
+TEST(Outbound, AudienceIsTheUpstreamsOnlyName) {
+  const Loaded loaded = load_text("m.yaml", outbound("{mode: attach}", kHttps, kWallet));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_THAT(loaded->routes[0].mandate.audiences, testing::ElementsAre("spiffe://a.org/t"));
+}
+
+TEST(Outbound, ProofByMtlsIsAboutTheFarSide) {
+  const Loaded loaded =
+      load_text("m.yaml", outbound("{mode: attach, proof: mtls}", kHttps, kWallet));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->routes[0].mandate.proof, ProofMode::kMtls);
+}
+
+TEST(Outbound, Refused) {
+  struct Case {
+    std::string text;
+    const char* problem;
+  };
+  for (const Case& c :
+       {Case{outbound("{mode: attach}", kHttps, kAnchors),
+             "m.yaml:5:49: /routes/0/mandate/mode: attach needs /receipts/wallet\n"},
+        {outbound("{}", kHttps, ""),
+         "m.yaml:5:42: /routes/0/mandate: needs /receipts/anchors: without a trusted key every "
+         "call is "
+         "refused\n"},
+        {outbound("{mode: attach}",
+                  "url: 'https://t.org', spiffe_ids: [spiffe://a.org/*], receipts: pass", kWallet),
+         "m.yaml:5:42: /routes/0/mandate/audiences: missing; expected the name of the far "
+         "side\n"}}) {
+    const Loaded loaded = load_text("m.yaml", c.text);
+    ASSERT_FALSE(loaded) << c.text;
+    EXPECT_EQ(to_string(loaded.error()), c.problem);
+  }
+}
+
+TEST(Identity, IsNeededByMtlsAndHttps) {
+  const Loaded loaded = load_text("m.yaml", R"(version: 1
+role: inbound
+listeners: [{name: l, address: '127.0.0.1:1'}]
+routes: [{name: r, upstream: u, allowed_peers: [spiffe://a.org/x]}]
+upstreams: [{name: u, url: 'https://t.org', spiffe_ids: [spiffe://a.org/t]}]
+receipts: {anchors: [{file: k}]}
+audit: {file: a}
+)");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(to_string(loaded.error()),
+            "m.yaml:3:13: /listeners/0/tls: mtls needs /identity\n"
+            "m.yaml:4:10: /routes/0/mandate: audiences is missing; expected the names that proofs "
+            "are made "
+            "out to\n"
+            "m.yaml:5:28: /upstreams/0/url: https needs /identity\n");
+}
+
+TEST(Problems, AreTheFirstTenInTheFilesOrder) {
+  std::string text = "version: 1\n";
+  for (char c = 'a'; c < 'p'; ++c) text += std::string(3, c) + ": 1\n";
+  const Loaded loaded = load_text("m.yaml", text);
+  ASSERT_FALSE(loaded);
+  ASSERT_EQ(loaded.error().size(), 10U);
+  for (std::size_t i = 1; i < 10; ++i)
+    EXPECT_LE(loaded.error()[i - 1].line, loaded.error()[i].line) << i;
+  EXPECT_EQ(loaded.error()[0].path, "/audit");
+  EXPECT_EQ(loaded.error()[9].path, "/eee");
+}
+
+TEST(Problems, NamesFromTheFileCannotWriteToTheTerminal) {
+  const Loaded loaded = load_text("m.yaml", "\"a\\e[2Jb\": 1\n");
+  ASSERT_FALSE(loaded);
+  const std::string text = to_string(loaded.error());
+  EXPECT_NE(text.find("/a?[2Jb: unknown member"), std::string::npos) << text;
+}
+
+TEST(LoadFile, MissingAndFolder) {
+  const Loaded missing = load("/nonexistent/m.yaml");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(to_string(missing.error()),
+            "/nonexistent/m.yaml:1:1: cannot be read: No such file or directory\n");
+  const Loaded folder = load("/");
+  ASSERT_FALSE(folder);
+  EXPECT_THAT(to_string(folder.error()), testing::HasSubstr("/:1:1: cannot be read: "));
+}
+
+}  // namespace
+}  // namespace mandated::config
