@@ -1,0 +1,53 @@
+// A filter is one decision. It is immutable and shared by all exchanges of a worker; what it learns
+// goes into the Exchange. Filters run in the configured order; the first that does not pass decides
+// (filters/chain.h).
+//
+// To add one: header, source, test, and a line in registry.cc.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <variant>
+
+#include "filters/exchange.h"
+#include "filters/mandate/wallet.h"
+#include "filters/receipt/chain.h"
+#include "proxy/base/random.h"
+#include "proxy/base/result.h"
+#include "proxy/base/task.h"
+
+namespace mandated {
+
+struct Pass {};
+/// Refused: the code and words that the caller gets and the audit trail keeps.
+struct Deny {
+  receipt::Refusal refusal;
+};
+using Verdict = std::variant<Pass, Deny>;
+
+class Filter {
+ public:
+  virtual ~Filter() = default;
+  virtual std::string_view name() const = 0;
+  /// Decides about the call. Must give the same verdict for the same exchange, time and state.
+  virtual Task<Verdict> on_call(Exchange& exchange) const = 0;
+  /// Whether an answer that lists tools may show this one (an identifier as receipts name it) to
+  /// the caller.
+  virtual bool shows(const Exchange& exchange, std::string_view tool) const = 0;
+};
+
+/// What a filter may use of its worker. All outlive the filters.
+struct FilterDeps {
+  const config::Config& config;
+  Rng& rng;
+  std::string own_spiffe_id;  ///< empty where the proxy has no identity
+  const receipt::AnchorSet& anchors;
+  receipt::Limits limits;
+  receipt::ChainCache& chains;     ///< this worker's
+  receipt::ReplayMemory& replays;  ///< the process's
+  WalletSource* wallet = nullptr;  ///< null: none is configured
+};
+
+using MakeFilter = Result<std::unique_ptr<const Filter>> (*)(const FilterDeps& deps);
+
+}  // namespace mandated

@@ -1,0 +1,273 @@
+#include "filters/mandate/mandate.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "filters/receipt/issue.h"
+#include "proxy/json/json.h"
+
+namespace mandated {
+
+namespace {
+
+using receipt::ChainPtr;
+using receipt::Checked;
+using receipt::Refusal;
+
+tl::unexpected<Refusal> refuse(receipt::Code code, std::string tool, std::string sentence) {
+  Refusal refusal;
+  refusal.code = code;
+  refusal.tool = std::move(tool);
+  refusal.sentence = std::move(sentence);
+  return tl::unexpected(std::move(refusal));
+}
+
+std::vector<std::string_view> views(const std::vector<std::string>& tokens) {
+  return {tokens.begin(), tokens.end()};
+}
+
+const json::Value& arguments_of(const protocol::Call& call) {
+  static const json::Document kNone = *json::Document::parse("{}");
+  return call.arguments != nullptr ? *call.arguments : kNone.root();
+}
+
+// How far a receipt came before it was refused: the refusal that tells the agent most is the one of
+// the receipt that came nearest to permitting the call.
+int progress(receipt::Code code) {
+  switch (code) {
+    case receipt::Code::kArgumentDenied:
+      return 4;
+    case receipt::Code::kArgumentMissing:
+    case receipt::Code::kArgumentUnexpected:
+      return 3;
+    case receipt::Code::kToolNotGranted:
+      return 2;
+    case receipt::Code::kExpired:
+    case receipt::Code::kNotYetValid:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// Less authority first: fewer tools, then more hops from the root, then the earlier end.
+auto breadth(const ChainPtr& chain) {
+  return std::tuple(chain->tools().size(), -static_cast<long>(chain->size()), chain->expires());
+}
+
+class MandateFilter final : public Filter {
+ public:
+  explicit MandateFilter(const FilterDeps& deps) : deps_(deps) {}
+
+  std::string_view name() const override { return "mandate"; }
+
+  Task<Verdict> on_call(Exchange& exchange) const override {
+    Checked<void> decided = decide(exchange);
+    if (!decided) co_return Deny{std::move(decided).error()};
+    co_return Pass{};
+  }
+
+  bool shows(const Exchange& exchange, std::string_view tool) const override {
+    if (exchange.route->mandate.mode == config::MandateMode::kOff) return true;
+    return std::any_of(exchange.chains.begin(), exchange.chains.end(),
+                       [&](const ChainPtr& chain) { return chain->grants_tool(tool); });
+  }
+
+ private:
+  struct Choice {
+    ChainPtr chain;
+    const Wallet::Entry* entry = nullptr;
+  };
+
+  Checked<void> decide(Exchange& exchange) const {
+    const config::Mandate& rule = exchange.route->mandate;
+    if (rule.mode == config::MandateMode::kOff) return {};
+    const bool from_wallet = exchange.call.receipts.empty() && attaches(exchange);
+    if (exchange.call.is_discovery) {
+      return from_wallet ? discover_with_wallet(exchange) : discover(exchange);
+    }
+    return from_wallet ? call_with_wallet(exchange) : call(exchange);
+  }
+
+  bool attaches(const Exchange& exchange) const {
+    return exchange.route->mandate.mode == config::MandateMode::kAttach && deps_.wallet != nullptr;
+  }
+  static bool passes_on(const Exchange& exchange) {
+    return exchange.upstream->receipts == config::ReceiptForwarding::kPass;
+  }
+
+  // Beside the agent the proxy itself is the workload that presents receipts further on.
+  receipt::Presenter presenter(const Exchange& exchange) const {
+    const config::Mandate& rule = exchange.route->mandate;
+    const bool own = rule.mode == config::MandateMode::kAttach;
+    return {own ? std::string_view(deps_.own_spiffe_id) : exchange.caller.spiffe_id,
+            rule.audiences};
+  }
+
+  Checked<ChainPtr> verify(const Exchange& exchange, const std::vector<std::string>& tokens) const {
+    const std::vector<std::string_view> chain = views(tokens);
+    Checked<ChainPtr> verified =
+        deps_.chains.verify(chain, deps_.anchors, exchange.now, deps_.limits);
+    if (!verified) return verified;
+    const Checked<void> presented = receipt::check_presenter(**verified, presenter(exchange));
+    if (!presented) return tl::unexpected(presented.error());
+    return verified;
+  }
+
+  // A tool call that brought its receipt.
+  Checked<void> call(Exchange& exchange) const {
+    const protocol::Call& call = exchange.call;
+    if (call.receipts.empty()) {
+      return refuse(receipt::Code::kNoReceipt, call.tool,
+                    "The call carries no delegation receipt; \"" + call.tool + "\" needs one.");
+    }
+    const Checked<ChainPtr> chain = verify(exchange, call.receipts);
+    if (!chain) return tl::unexpected(with_tool(chain.error(), call.tool));
+    const json::Value& arguments = arguments_of(call);
+    const Checked<void> granted = receipt::check_call(**chain, call.tool, arguments);
+    if (!granted) return granted;
+    const Checked<void> proven = check_proof(exchange, **chain, arguments);
+    if (!proven) return tl::unexpected(with_tool(proven.error(), call.tool));
+    exchange.chains.push_back(*chain);
+    if (passes_on(exchange)) exchange.receipts = call.receipts;
+    return {};
+  }
+
+  Checked<void> check_proof(Exchange& exchange, const receipt::VerifiedChain& chain,
+                            const json::Value& arguments) const {
+    const config::Mandate& rule = exchange.route->mandate;
+    const protocol::Call& call = exchange.call;
+    if (rule.proof == config::ProofMode::kMtls && !call.proof) {
+      // check_presenter compared the leaf's holder with the peer; here it must name one at all.
+      if (!chain.mandate(chain.size() - 1).holder) {
+        return refuse(receipt::Code::kWrongHolder, call.tool,
+                      "Without a proof per call the receipt must name its holder.");
+      }
+      return {};
+    }
+    if (!call.proof) {
+      if (attaches(exchange) && chain.holder_key() == deps_.wallet->current()->key.public_key()) {
+        if (passes_on(exchange)) sign(exchange, chain, *deps_.wallet->current(), arguments);
+        return {};
+      }
+      return refuse(receipt::Code::kNoProof, call.tool,
+                    "The receipt came without a proof of possession for this call.");
+    }
+    const Checked<receipt::Proof> proof = receipt::verify_proof(
+        chain, *call.proof, call.tool, arguments, rule.audiences, exchange.now, deps_.limits);
+    if (!proof) return tl::unexpected(proof.error());
+    if (passes_on(exchange)) {
+      exchange.proof = *call.proof;  // the far side, which acts on it, remembers it
+      return {};
+    }
+    return deps_.replays.remember(chain.holder_key(), *proof, exchange.now,
+                                  deps_.limits.proof_window);
+  }
+
+  // A tool call for which the wallet must have something.
+  Checked<void> call_with_wallet(Exchange& exchange) const {
+    const protocol::Call& call = exchange.call;
+    const json::Value& arguments = arguments_of(call);
+    const std::shared_ptr<const Wallet> wallet = deps_.wallet->current();
+    std::optional<Choice> best;
+    std::optional<Refusal> nearest;
+    for (const Wallet::Entry& entry : wallet->entries) {
+      const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
+      Checked<void> granted;
+      if (!chain) {
+        granted = tl::unexpected(with_tool(chain.error(), call.tool));
+      } else {
+        granted = receipt::check_call(**chain, call.tool, arguments);
+      }
+      if (!granted) {
+        if (!nearest || progress(granted.error().code) > progress(nearest->code)) {
+          nearest = granted.error();
+        }
+      } else if (!best || breadth(*chain) < breadth(best->chain)) {
+        best = Choice{*chain, &entry};
+      }
+    }
+    if (!best) {
+      if (nearest) return tl::unexpected(std::move(*nearest));
+      return refuse(receipt::Code::kNoReceipt, call.tool,
+                    "The wallet holds no delegation receipt; \"" + call.tool + "\" needs one.");
+    }
+    exchange.chains.push_back(best->chain);
+    if (passes_on(exchange)) {
+      exchange.receipts = best->entry->tokens;
+      if (exchange.route->mandate.proof == config::ProofMode::kRequired) {
+        sign(exchange, *best->chain, *wallet, arguments);
+      }
+    }
+    return {};
+  }
+
+  Checked<ChainPtr> verify_own(const Exchange& exchange, const Wallet& wallet,
+                               const Wallet::Entry& entry) const {
+    Checked<ChainPtr> chain = verify(exchange, entry.tokens);
+    if (chain && !((*chain)->holder_key() == wallet.key.public_key())) {
+      return refuse(receipt::Code::kWrongHolder, {},
+                    "The receipt in the wallet is bound to another holder's key.");
+    }
+    return chain;
+  }
+
+  void sign(Exchange& exchange, const receipt::VerifiedChain& chain, const Wallet& wallet,
+            const json::Value& arguments) const {
+    const std::vector<std::string>& audiences = exchange.route->mandate.audiences;
+    exchange.proof = receipt::prove(chain, wallet.key, exchange.call.tool, arguments,
+                                    audiences.empty() ? std::string_view() : audiences.front(),
+                                    exchange.now, deps_.rng.identifier());
+  }
+
+  // What names no tool: a receipt that is there must be good, and is needed only where the route
+  // says so. No proof is asked for, since no tool is invoked.
+  Checked<void> discover(Exchange& exchange) const {
+    const protocol::Call& call = exchange.call;
+    if (call.receipts.empty()) return allow_discovery(exchange);
+    const Checked<ChainPtr> chain = verify(exchange, call.receipts);
+    if (!chain) return tl::unexpected(chain.error());
+    exchange.chains.push_back(*chain);
+    if (passes_on(exchange)) exchange.receipts = call.receipts;
+    return {};
+  }
+
+  Checked<void> discover_with_wallet(Exchange& exchange) const {
+    const std::shared_ptr<const Wallet> wallet = deps_.wallet->current();
+    std::optional<Choice> widest;
+    for (const Wallet::Entry& entry : wallet->entries) {
+      const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
+      if (!chain) continue;
+      exchange.chains.push_back(*chain);
+      if (!widest || breadth(widest->chain) < breadth(*chain)) widest = Choice{*chain, &entry};
+    }
+    if (widest && passes_on(exchange)) exchange.receipts = widest->entry->tokens;
+    return allow_discovery(exchange);
+  }
+
+  static Checked<void> allow_discovery(const Exchange& exchange) {
+    if (exchange.route->mandate.discovery == config::Discovery::kReceipt &&
+        exchange.chains.empty()) {
+      return refuse(receipt::Code::kNoReceipt, {},
+                    "This server shows itself only to holders of a delegation receipt.");
+    }
+    return {};
+  }
+
+  static Refusal with_tool(Refusal refusal, const std::string& tool) {
+    if (refusal.tool.empty()) refusal.tool = tool;
+    return refusal;
+  }
+
+  FilterDeps deps_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Filter>> make_mandate_filter(const FilterDeps& deps) {
+  return std::make_unique<MandateFilter>(deps);
+}
+
+}  // namespace mandated

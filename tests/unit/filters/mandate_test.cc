@@ -1,0 +1,241 @@
+#include "filters/mandate/mandate.h"
+
+#include <gtest/gtest.h>
+
+#include "filters/chain.h"
+#include "tests/support/run_now.h"
+#include "tests/support/sim_clock.h"
+#include "tests/unit/filters/call_fixture.h"
+
+namespace mandated {
+namespace {
+
+using test::CallFixture;
+
+class MandateTest : public testing::Test {
+ protected:
+  // The code of the refusal, or "pass".
+  std::string decide(Exchange& exchange) {
+    if (!filter_) filter_ = std::move(*make_mandate_filter(call_.deps()));
+    const Verdict verdict = test::run_now(filter_->on_call(exchange));
+    if (const Deny* deny = std::get_if<Deny>(&verdict)) {
+      EXPECT_FALSE(deny->refusal.sentence.empty());
+      return std::string(receipt::to_string(deny->refusal.code));
+    }
+    return "pass";
+  }
+  void give_wallet(std::vector<Wallet::Entry> entries) {
+    auto wallet = std::make_shared<Wallet>();
+    wallet->key = call_.holder;
+    wallet->entries = std::move(entries);
+    call_.wallet = std::make_unique<FixedWallet>(std::move(wallet));
+    call_.route.mandate.mode = config::MandateMode::kAttach;
+  }
+
+  CallFixture call_;
+  std::unique_ptr<const Filter> filter_;
+};
+
+TEST_F(MandateTest, ACallWithoutReceiptIsRefused) {
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "no_receipt");
+}
+
+TEST_F(MandateTest, AReceiptWithItsProofPassesAndIsNotPassedOn) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_EQ(exchange.chains.size(), 1U);
+  EXPECT_TRUE(exchange.receipts.empty());
+  EXPECT_TRUE(exchange.proof.empty());
+}
+
+TEST_F(MandateTest, AProofPassesOnce) {
+  Exchange first = call_.exchange();
+  call_.attach(first, call_.chain());
+  Exchange second = call_.exchange();
+  second.call.receipts = first.call.receipts;
+  second.call.proof = first.call.proof;
+  EXPECT_EQ(decide(first), "pass");
+  EXPECT_EQ(decide(second), "replayed");
+}
+
+TEST_F(MandateTest, AReceiptWithoutProofIsRefused) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  exchange.call.proof.reset();
+  EXPECT_EQ(decide(exchange), "no_proof");
+}
+
+TEST_F(MandateTest, AnotherWorkloadCannotPresentIt) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  exchange.caller.spiffe_id = "spiffe://test.example/agent/y";
+  EXPECT_EQ(decide(exchange), "wrong_holder");
+}
+
+TEST_F(MandateTest, AnUnprovenCallerCannotPresentAReceiptThatNamesItsHolder) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  exchange.caller = {};
+  EXPECT_EQ(decide(exchange), "wrong_holder");
+}
+
+TEST_F(MandateTest, AProofForAnotherAudienceIsRefused) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  call_.route.mandate.audiences = {"spiffe://test.example/tool/other"};
+  EXPECT_EQ(decide(exchange), "wrong_audience");
+}
+
+TEST_F(MandateTest, WhatIsNotGrantedIsRefusedByName) {
+  Exchange other_tool = call_.exchange("delete_file");
+  call_.attach(other_tool, call_.chain());
+  EXPECT_EQ(decide(other_tool), "tool_not_granted");
+  Exchange other_path = call_.exchange("read_file", R"({"path":"/data/../etc/passwd"})");
+  call_.attach(other_path, call_.chain());
+  EXPECT_EQ(decide(other_path), "argument_denied");
+  Exchange more = call_.exchange("read_file", R"({"path":"/data/a","head":3})");
+  call_.attach(more, call_.chain());
+  EXPECT_EQ(decide(more), "argument_unexpected");
+}
+
+TEST_F(MandateTest, WithoutProofsTheHolderMustBeThePeer) {
+  call_.route.mandate.proof = config::ProofMode::kMtls;
+  Exchange exchange = call_.exchange();
+  exchange.call.receipts = call_.chain();
+  EXPECT_EQ(decide(exchange), "pass");
+  Exchange stranger = call_.exchange();
+  stranger.call.receipts = call_.chain();
+  stranger.caller.spiffe_id = "spiffe://test.example/agent/y";
+  EXPECT_EQ(decide(stranger), "wrong_holder");
+}
+
+TEST_F(MandateTest, WithoutProofsAReceiptForAnybodyIsRefused) {
+  call_.route.mandate.proof = config::ProofMode::kMtls;
+  receipt::Grant grant = call_.grant();
+  grant.mandate_json.clear();
+  Exchange exchange = call_.exchange();
+  exchange.call.receipts = {
+      *receipt::issue_root(grant, "https://alice.test.example", call_.person)};
+  EXPECT_EQ(decide(exchange), "wrong_holder");
+}
+
+TEST_F(MandateTest, ABadProofIsRefusedAlsoWhereNoneIsNeeded) {
+  call_.route.mandate.proof = config::ProofMode::kMtls;
+  Exchange exchange = call_.exchange();
+  exchange.call.receipts = call_.chain();
+  exchange.call.proof = "e30.e30.AAAA";
+  EXPECT_NE(decide(exchange), "pass");
+}
+
+TEST_F(MandateTest, TheWalletAttachesTheNarrowestReceiptAndItsProof) {
+  call_.upstream.receipts = config::ReceiptForwarding::kPass;
+  const std::vector<std::string> wide = call_.chain();
+  const std::vector<std::string> narrow =
+      call_.chain(R"({"read_file":{"path":{"constraint_type":"exact","value":"/data/a"}}})");
+  give_wallet({{"wide.json", wide}, {"narrow.json", narrow}});
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_EQ(exchange.receipts, narrow);
+  const std::vector<std::string_view> views{narrow.begin(), narrow.end()};
+  const receipt::ChainPtr chain = *receipt::verify_chain(views, call_.anchors, test::kNow);
+  EXPECT_TRUE(receipt::verify_proof(*chain, exchange.proof, "read_file", *exchange.call.arguments,
+                                    call_.route.mandate.audiences, test::kNow));
+  Exchange other = call_.exchange("read_file", R"({"path":"/data/b"})");
+  EXPECT_EQ(decide(other), "pass");
+  EXPECT_EQ(other.receipts, wide);
+}
+
+TEST_F(MandateTest, TheWalletIsNotPassedOnToWhoDoesNotEnforce) {
+  give_wallet({{"a.json", call_.chain()}});
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_TRUE(exchange.receipts.empty());
+  EXPECT_TRUE(exchange.proof.empty());
+}
+
+TEST_F(MandateTest, TheNearestReceiptSaysWhyNot) {
+  give_wallet({{"a.json", call_.chain(R"({"other":{}})")}, {"b.json", call_.chain()}});
+  Exchange exchange = call_.exchange("read_file", R"({"path":"/etc/passwd"})");
+  EXPECT_EQ(decide(exchange), "argument_denied");
+  Exchange unknown = call_.exchange("write_file");
+  EXPECT_EQ(decide(unknown), "tool_not_granted");
+}
+
+TEST_F(MandateTest, AnEmptyWalletHasNoReceipt) {
+  give_wallet({});
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "no_receipt");
+}
+
+TEST_F(MandateTest, AReceiptOfAnotherHolderInTheWalletIsOfNoUse) {
+  receipt::Grant grant = call_.grant();
+  grant.holder = receipt::PrivateKey::generate(receipt::KeyType::kP256).public_key();
+  give_wallet(
+      {{"a.json", {*receipt::issue_root(grant, "https://alice.test.example", call_.person)}}});
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "wrong_holder");
+}
+
+TEST_F(MandateTest, ACallThatBringsItsOwnReceiptIsCheckedBesideTheAgentToo) {
+  give_wallet({{"a.json", call_.chain()}});
+  call_.upstream.receipts = config::ReceiptForwarding::kPass;
+  Exchange exchange = call_.exchange("delete_file");
+  call_.attach(exchange, call_.chain());
+  EXPECT_EQ(decide(exchange), "tool_not_granted");
+}
+
+TEST_F(MandateTest, AProofThatPassesOnIsRememberedByTheFarSideOnly) {
+  give_wallet({});
+  call_.upstream.receipts = config::ReceiptForwarding::kPass;
+  Exchange first = call_.exchange();
+  call_.attach(first, call_.chain());
+  Exchange second = call_.exchange();
+  second.call.receipts = first.call.receipts;
+  second.call.proof = first.call.proof;
+  EXPECT_EQ(decide(first), "pass");
+  EXPECT_EQ(decide(second), "pass");
+  EXPECT_EQ(second.proof, *second.call.proof);
+}
+
+TEST_F(MandateTest, DiscoveryIsOpenUnlessTheRouteSaysOtherwise) {
+  Exchange exchange = call_.listing();
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_FALSE(filter_->shows(exchange, "read_file"));  // nothing is granted, so nothing is shown
+  call_.route.mandate.discovery = config::Discovery::kReceipt;
+  Exchange closed = call_.listing();
+  EXPECT_EQ(decide(closed), "no_receipt");
+}
+
+TEST_F(MandateTest, AListShowsWhatTheReceiptGrants) {
+  Exchange exchange = call_.listing();
+  exchange.call.receipts = call_.chain();
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_TRUE(filter_->shows(exchange, "read_file"));
+  EXPECT_FALSE(filter_->shows(exchange, "delete_file"));
+}
+
+TEST_F(MandateTest, ABadReceiptIsNotIgnoredInDiscovery) {
+  Exchange exchange = call_.listing();
+  exchange.call.receipts = {"e30.e30.AAAA"};
+  EXPECT_NE(decide(exchange), "pass");
+}
+
+TEST_F(MandateTest, WhereTheMandateIsOffNothingIsAskedNorHidden) {
+  call_.route.mandate.mode = config::MandateMode::kOff;
+  Exchange exchange = call_.exchange();
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_TRUE(filter_->shows(exchange, "anything"));
+}
+
+TEST_F(MandateTest, TheSameExchangeGivesTheSameVerdict) {
+  for (int time = 0; time < 2; ++time) {
+    Exchange exchange = call_.exchange("read_file", R"({"path":"/etc/shadow"})");
+    call_.attach(exchange, call_.chain());
+    EXPECT_EQ(decide(exchange), "argument_denied");
+  }
+}
+
+}  // namespace
+}  // namespace mandated
