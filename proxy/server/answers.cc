@@ -1,0 +1,116 @@
+#include "proxy/server/answers.h"
+
+#include <string>
+
+#include "proxy/json/json.h"
+#include "proxy/protocol/mcp.h"
+#include "proxy/protocol/sse.h"
+
+namespace mandated::server {
+
+namespace {
+
+bool is_request(const protocol::Call* call) {
+  return call != nullptr && call->kind == protocol::CallKind::kRequest;
+}
+
+std::string sentence(const Error& error) {
+  const char* who = error.side == Side::kUpstream ? "The server behind the proxy failed: "
+                                                  : "The proxy could not carry out the call: ";
+  return who + error.text + ".";
+}
+
+void add_member(std::string& json, std::string_view name, std::string_view text) {
+  if (text.empty()) return;
+  json += ',';
+  json::append_quoted(name, json);
+  json += ':';
+  json::append_quoted(text, json);
+}
+
+std::string problem_json(int status, std::string_view code, std::string_view detail) {
+  std::string json = "{\"status\":" + std::to_string(status);
+  add_member(json, "code", code);
+  add_member(json, "detail", detail);
+  return json;
+}
+
+}  // namespace
+
+http::Response problem(int status, std::string_view code, std::string_view detail) {
+  return http::make_response(status, "application/problem+json",
+                             problem_json(status, code, detail) + "}");
+}
+
+int status_of(const Error& error) {
+  const bool upstream = error.side == Side::kUpstream;
+  switch (error.code) {
+    case Code::kTooLarge:
+      return upstream ? 502 : 413;
+    case Code::kTimeout:
+      return upstream ? 504 : 408;
+    case Code::kOverloaded:
+      return 503;
+    case Code::kUnavailable:
+    case Code::kRefused:
+      return upstream ? 502 : 503;
+    case Code::kNotFound:
+      return upstream ? 502 : 404;
+    case Code::kDenied:
+      return 403;
+    case Code::kUnsupported:
+      return 501;
+    case Code::kStorage:
+      return 503;
+    case Code::kMalformed:
+    case Code::kProtocol:
+    case Code::kEnd:
+    case Code::kReset:
+      return upstream ? 502 : 400;
+    case Code::kCancelled:
+      return 503;
+    case Code::kHandshake:
+    case Code::kPeerIdentity:
+      return upstream ? 502 : 403;
+    case Code::kInvalidConfig:
+    case Code::kInternal:
+      return upstream ? 502 : 500;
+  }
+  return 500;
+}
+
+http::Response refused(const protocol::Call* call, const receipt::Refusal& refusal) {
+  const std::string_view code = receipt::to_string(refusal.code);
+  if (is_request(call)) {
+    const protocol::RefusalFacts facts{
+        code, refusal.hop, refusal.tool, refusal.argument, refusal.constraint, refusal.sentence};
+    return http::make_response(200, "application/json",
+                               protocol::refusal_response(call->id, facts));
+  }
+  std::string json = problem_json(403, code, refusal.sentence);
+  if (refusal.hop >= 0) json += ",\"hop\":" + std::to_string(refusal.hop);
+  add_member(json, "tool", refusal.tool);
+  add_member(json, "argument", refusal.argument);
+  if (!refusal.constraint.empty()) json += ",\"constraint\":" + refusal.constraint;
+  return http::make_response(403, "application/problem+json", json + "}");
+}
+
+http::Response failed(const protocol::Call* call, const Error& error) {
+  const int status = status_of(error);
+  if (!is_request(call)) return problem(status, to_string(error.code), sentence(error));
+  std::string data = "{\"code\":";
+  json::append_quoted(to_string(error.code), data);
+  data += '}';
+  return http::make_response(
+      status, "application/json",
+      protocol::error_response(call->id, protocol::kServerGone, sentence(error), data));
+}
+
+std::string failed_event(const protocol::Call& call, const Error& error) {
+  protocol::SseEvent event;
+  event.data = protocol::error_response(call.id, protocol::kServerGone, sentence(error));
+  // Whatever event was cut in the middle ends here, unread.
+  return "\n\n" + protocol::write_sse(event);
+}
+
+}  // namespace mandated::server

@@ -1,0 +1,116 @@
+#include "proxy/server/connection.h"
+
+#include <utility>
+
+#include "proxy/base/log.h"
+#include "proxy/server/exchange.h"
+
+namespace mandated::server {
+
+namespace {
+
+// Hands each exchange of a connection to run_exchange.
+class Exchanges final : public http::Handler {
+ public:
+  Exchanges(Worker& worker, const Connection& connection)
+      : worker_(worker), connection_(connection) {}
+  Task<void> handle(http::ServerStream& stream) override {
+    return run_exchange(worker_, connection_, stream);
+  }
+
+ private:
+  Worker& worker_;
+  const Connection& connection_;
+};
+
+// Counts a connection for as long as it stands.
+class Counted {
+ public:
+  Counted(Worker& worker, const config::Listener& listener)
+      : shared_(worker.shared()), gauge_(shared_.metrics.listener(listener.name).connections) {
+    gauge_.add(1);
+  }
+  ~Counted() {
+    gauge_.add(-1);
+    shared_.connections.fetch_sub(1);
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  Shared& shared_;
+  admin::Gauge gauge_;
+};
+
+// A peer that could not prove who it is was refused before it asked for anything: one record says
+// so.
+Task<void> record_refused_peer(Worker& worker, const config::Listener& listener, Error error) {
+  worker.shared().metrics.handshake_failed(error.code);
+  log::warn("connection.handshake_failed",
+            {{"listener", listener.name}, {"code", to_string(error.code)}, {"why", error.text}});
+  if (error.code != Code::kPeerIdentity) co_return;
+  audit::Record record;
+  record.time = worker.clock().wall();
+  record.exchange = worker.rng().identifier();
+  record.phase = audit::Phase::kOutcome;
+  record.role = worker.config().role == config::Role::kOutbound ? "outbound" : "inbound";
+  record.caller_proof = "none";
+  record.error = to_string(error.code);
+  record.refusal = audit::Refusal{"peer_identity", -1, {}, {}, std::move(error.text)};
+  const Result<void> recorded = co_await worker.shared().audit.append(std::move(record));
+  if (!recorded) worker.shared().metrics.audit_failures().add();
+}
+
+Task<Result<void>> serve_tls(Worker& worker, const config::Listener& listener,
+                             net::StreamPtr stream) {
+  const tls::ContextPtr context = worker.server_context(listener);
+  if (!context) co_return fail(Code::kUnavailable, "there is no identity to serve TLS with yet");
+  const Clock::Time handshake_by = worker.clock().now() + worker.config().timeouts.handshake;
+  Result<tls::TlsStreamPtr> secured =
+      co_await tls::accept(std::move(stream), context, worker.clock(), handshake_by);
+  if (!secured) {
+    co_await record_refused_peer(worker, listener, std::move(secured).error());
+    co_return Result<void>();
+  }
+  tls::TlsStream& session = **secured;
+  const Worker::Live live(worker, session);
+  const Connection connection{listener, session.peer()};
+  Exchanges exchanges(worker, connection);
+  if (session.alpn() == "h2") {
+    co_return co_await http::serve_http2(session, worker.server_limits(), worker.clock(),
+                                         worker.gate(), exchanges, "https");
+  }
+  co_return co_await http::serve_http1(session, worker.server_limits(), worker.clock(),
+                                       worker.gate(), exchanges, "https");
+}
+
+Task<Result<void>> serve_plain(Worker& worker, const config::Listener& listener,
+                               net::StreamPtr stream) {
+  const Worker::Live live(worker, *stream);
+  identity::PeerIdentity peer;
+  peer.proof = identity::PeerIdentity::Proof::kLocalSocket;
+  const Connection connection{listener, std::move(peer)};
+  Exchanges exchanges(worker, connection);
+  co_return co_await http::serve_cleartext(*stream, worker.server_limits(), worker.clock(),
+                                           worker.gate(), exchanges);
+}
+
+}  // namespace
+
+Task<void> serve_connection(Worker& worker, const config::Listener& listener,
+                            net::StreamPtr stream) {
+  const Counted counted(worker, listener);
+  Result<void> ended;
+  if (listener.tls == config::ListenerTls::kMtls) {
+    ended = co_await serve_tls(worker, listener, std::move(stream));
+  } else {
+    ended = co_await serve_plain(worker, listener, std::move(stream));
+  }
+  if (!ended) {
+    log::info("connection.ended", {{"listener", listener.name},
+                                   {"code", to_string(ended.error().code)},
+                                   {"why", ended.error().text}});
+  }
+}
+
+}  // namespace mandated::server

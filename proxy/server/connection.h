@@ -1,0 +1,17 @@
+// The life of one connection: accept, handshake, who is there, which HTTP, its exchanges, the end.
+#pragma once
+
+#include "proxy/server/worker.h"
+
+namespace mandated::server {
+
+/// What the exchanges of a connection need to know of it.
+struct Connection {
+  const config::Listener& listener;
+  identity::PeerIdentity peer;
+};
+
+Task<void> serve_connection(Worker& worker, const config::Listener& listener,
+                            net::StreamPtr stream);
+
+}  // namespace mandated::server

@@ -1,0 +1,434 @@
+#include "proxy/server/exchange.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+#include <variant>
+
+#include "proxy/base/log.h"
+#include "proxy/protocol/mcp.h"
+#include "proxy/protocol/sse.h"
+#include "proxy/route/route.h"
+#include "proxy/server/answers.h"
+
+namespace mandated::server {
+
+namespace {
+
+// Answers up to this size are held until they are whole, so that a server that dies in the middle
+// of one gives the caller an error instead of half an answer.
+constexpr std::size_t kHeldAnswerMax = 65536;
+
+bool has_type(const http::ResponseHead& head, std::string_view type) {
+  const std::optional<std::string_view> value = head.fields.single("content-type");
+  if (!value) return false;
+  std::string essence(value->substr(0, value->find(';')));
+  while (!essence.empty() && essence.back() == ' ') essence.pop_back();
+  std::transform(essence.begin(), essence.end(), essence.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return essence == type;
+}
+
+std::string_view proof_name(identity::PeerIdentity::Proof proof) {
+  switch (proof) {
+    case identity::PeerIdentity::Proof::kNone:
+      return "none";
+    case identity::PeerIdentity::Proof::kLocalSocket:
+      return "local_socket";
+    case identity::PeerIdentity::Proof::kX509Svid:
+      return "x509_svid";
+  }
+  return "none";
+}
+
+// A body whose pieces were read ahead, and what is left of it.
+class ResumedBody final : public http::Body {
+ public:
+  ResumedBody(std::string head, http::BodyPtr rest)
+      : head_(std::move(head)), rest_(std::move(rest)) {}
+  Task<Result<std::string>> read() override {
+    if (!head_.empty()) co_return std::exchange(head_, std::string());
+    co_return co_await rest_->read();
+  }
+
+ private:
+  std::string head_;
+  http::BodyPtr rest_;
+};
+
+Task<void> record_outcome(Worker& worker, audit::Record record) {
+  const Result<void> recorded = co_await worker.shared().audit.append(std::move(record));
+  if (!recorded) worker.shared().metrics.audit_failures().add();
+}
+
+class Run {
+ public:
+  Run(Worker& worker, const Connection& connection, http::ServerStream& stream)
+      : worker_(worker), connection_(connection), stream_(stream) {}
+
+  Task<void> run();
+
+ private:
+  // The steps. Each returns the answer when it ends the exchange.
+  void build();
+  Task<http::Response> answer();
+  Task<http::Response> understand();
+  Task<http::Response> pass_through();
+  Task<http::Response> decide_and_forward();
+  Task<http::Response> forward(Permit permit);
+  Task<Result<http::Response>> narrow(http::Response response);
+  Task<Result<http::Response>> hold(http::Response response);
+  Task<void> send(http::Response response);
+
+  std::optional<http::Response> refuse_caller() const;
+  Task<Result<std::string>> read_body();
+  Task<Result<void>> record_decision(bool permit, std::optional<audit::Refusal> refusal);
+  Task<http::Response> refuse_early(http::Response response, std::string_view code,
+                                    std::string_view why);
+  void describe(audit::Record& record) const;
+  void describe_call(audit::Record& record) const;
+  void count(const audit::Record& outcome) const;
+  const protocol::Call* call() const { return understood_ ? &exchange_.call : nullptr; }
+
+  Worker& worker_;
+  const Connection& connection_;
+  http::ServerStream& stream_;
+  Exchange exchange_;
+  bool understood_ = false;
+  bool permitted_ = false;
+  bool denied_ = false;
+  bool gone_ = false;             // the caller went away
+  std::function<void()> cancel_;  // ends the call to the upstream, while it lasts
+  std::size_t held_bytes_ = 0;    // of the process's buffered_bytes
+  std::optional<Error> failure_;
+  std::optional<receipt::Refusal> refusal_;
+  int status_ = 0;
+  std::int64_t bytes_in_ = 0;
+  std::int64_t bytes_out_ = 0;
+};
+
+void Run::build() {
+  exchange_.id = worker_.rng().identifier();
+  exchange_.started = worker_.clock().now();
+  exchange_.deadline = exchange_.started + worker_.config().timeouts.call;
+  exchange_.now = worker_.clock().wall_seconds();
+  exchange_.caller = connection_.peer;
+}
+
+Task<void> Run::run() {
+  build();
+  stream_.on_gone([this] {
+    gone_ = true;
+    if (cancel_) cancel_();
+  });
+  http::Response response = co_await answer();
+  co_await send(std::move(response));
+  stream_.on_gone(nullptr);
+  worker_.shared().buffered_bytes.fetch_sub(held_bytes_);
+
+  audit::Record outcome;
+  describe(outcome);
+  outcome.phase = audit::Phase::kOutcome;
+  outcome.status = status_;
+  outcome.bytes_in = bytes_in_;
+  outcome.bytes_out = bytes_out_;
+  const auto took = worker_.clock().now() - exchange_.started;
+  outcome.duration_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  if (failure_) outcome.error = to_string(failure_->code);
+  count(outcome);
+  // Not awaited: the next exchange of the connection need not wait for the disk.
+  worker_.gate().spawn(record_outcome(worker_, std::move(outcome)));
+}
+
+Task<http::Response> Run::answer() {
+  exchange_.route = route::find(worker_.config(), connection_.listener.name,
+                                stream_.head().authority, stream_.head().target);
+  if (exchange_.route == nullptr) {
+    co_return co_await refuse_early(problem(404, "not_found", "No route serves this path."),
+                                    "not_found", "no route serves this path");
+  }
+  exchange_.upstream = worker_.config().find_upstream(exchange_.route->upstream);
+  if (std::optional<http::Response> refusal = refuse_caller()) {
+    co_return co_await refuse_early(std::move(*refusal), "denied",
+                                    "the caller is not one of the route's allowed peers");
+  }
+  if (exchange_.route->protocol == config::Protocol::kHttp) co_return co_await pass_through();
+  co_return co_await understand();
+}
+
+std::optional<http::Response> Run::refuse_caller() const {
+  if (connection_.listener.tls == config::ListenerTls::kNone) return std::nullopt;
+  const std::vector<std::string>& allowed = exchange_.route->allowed_peers;
+  const bool let_in = std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+    return identity::spiffe_id_matches(pattern, exchange_.caller.spiffe_id);
+  });
+  if (let_in) return std::nullopt;
+  return problem(403, "denied", exchange_.caller.spiffe_id + " is not allowed to call this route.");
+}
+
+Task<http::Response> Run::pass_through() {
+  // The configuration allows such a route only with `mandate: off`.
+  exchange_.call.is_discovery = true;
+  co_return co_await decide_and_forward();
+}
+
+Task<http::Response> Run::understand() {
+  const Result<std::string> body = co_await read_body();
+  if (!body) {
+    failure_ = body.error();
+    co_return co_await refuse_early(failed(nullptr, body.error()), to_string(body.error().code),
+                                    body.error().text);
+  }
+  bytes_in_ = static_cast<std::int64_t>(body->size());
+  const config::Config& config = worker_.config();
+  protocol::UnderstandOptions options;
+  options.limits.bytes_max = config.limits.body_bytes_max;
+  options.limits.depth_max = config.limits.json_depth_max;
+  options.receipts_max = static_cast<std::size_t>(config.receipts.limits.delegation_depth_max) + 1;
+  options.receipt_bytes_max = config.receipts.limits.chain_bytes_max;
+  options.origins = exchange_.route->allowed_origins;
+  if (exchange_.route->mandate.tool_names == config::ToolNames::kUri) {
+    options.naming.upstream = exchange_.route->upstream;
+  }
+  protocol::Accepted<protocol::Call> call = protocol::understand(stream_.head(), *body, options);
+  if (!call) {
+    const protocol::Rejection rejection = std::move(call).error();
+    co_return co_await refuse_early(protocol::to_response(rejection), "malformed",
+                                    rejection.message);
+  }
+  exchange_.call = std::move(*call);
+  understood_ = true;
+  co_return co_await decide_and_forward();
+}
+
+Task<Result<std::string>> Run::read_body() {
+  const std::size_t bytes_max = worker_.config().limits.body_bytes_max;
+  std::atomic<std::size_t>& buffered = worker_.shared().buffered_bytes;
+  std::string body;
+  while (true) {
+    CO_TRY(std::string piece, co_await stream_.body().read());
+    if (piece.empty()) co_return body;
+    if (piece.size() > bytes_max - body.size()) {
+      worker_.shared().metrics.limit_exceeded(admin::Limit::kBodyBytes);
+      co_return fail(Code::kTooLarge, Side::kDownstream,
+                     "the body is larger than " + std::to_string(bytes_max) + " bytes");
+    }
+    held_bytes_ += piece.size();
+    if (buffered.fetch_add(piece.size()) + piece.size() >
+        worker_.config().limits.buffered_bytes_max) {
+      worker_.shared().metrics.limit_exceeded(admin::Limit::kBufferedBytes);
+      co_return fail(Code::kOverloaded, "too many bodies are under way at once");
+    }
+    if (body.empty()) {
+      body = std::move(piece);
+    } else {
+      body += piece;
+    }
+  }
+}
+
+Task<http::Response> Run::decide_and_forward() {
+  std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
+  if (Deny* deny = std::get_if<Deny>(&decision)) {
+    refusal_ = std::move(deny->refusal);
+    denied_ = true;
+    audit::Refusal refusal{std::string(receipt::to_string(refusal_->code)), refusal_->hop,
+                           refusal_->argument, refusal_->constraint, refusal_->sentence};
+    // Refused either way; a record that cannot be written is counted, not answered.
+    static_cast<void>(co_await record_decision(false, std::move(refusal)));
+    co_return refused(call(), *refusal_);
+  }
+  const Result<void> recorded = co_await record_decision(true, std::nullopt);
+  if (!recorded) {
+    failure_ = recorded.error();
+    co_return failed(call(), recorded.error());
+  }
+  permitted_ = true;
+  co_return co_await forward(std::move(std::get<Permit>(decision)));
+}
+
+Task<http::Response> Run::forward(Permit permit) {
+  upstream::Upstream& upstream = worker_.upstream(exchange_.route->upstream);
+  const std::string peer = exchange_.caller.spiffe_id.empty()
+                               ? "listener:" + connection_.listener.name
+                               : exchange_.caller.spiffe_id;
+  const upstream::Outgoing outgoing{stream_.head(),  call(), &stream_.body(),    exchange_.receipts,
+                                    exchange_.proof, peer,   exchange_.deadline, cancel_};
+  Result<http::Response> response = fail(Code::kCancelled, "the caller went away");
+  if (!gone_) response = co_await upstream.forward(std::move(permit), outgoing);
+  if (response) response = co_await narrow(std::move(*response));
+  if (response) response = co_await hold(std::move(*response));
+  if (!response) {
+    failure_ = response.error();
+    worker_.shared().metrics.upstream_failed(exchange_.route->upstream, failure_->code);
+    log::warn("upstream.failed", {{"upstream", exchange_.route->upstream},
+                                  {"code", to_string(failure_->code)},
+                                  {"why", failure_->text},
+                                  {"exchange", exchange_.id}});
+    co_return failed(call(), *failure_);
+  }
+  co_return std::move(*response);
+}
+
+// Lists show only what the receipt grants.
+Task<Result<http::Response>> Run::narrow(http::Response response) {
+  if (!understood_ || exchange_.call.list == protocol::List::kNone ||
+      exchange_.route->mandate.mode == config::MandateMode::kOff || response.head.status != 200) {
+    co_return response;
+  }
+  if (response.head.fields.count("content-encoding") > 0) {
+    co_return fail(Code::kUnsupported, Side::kUpstream,
+                   "the server sent a list in an encoding that cannot be read");
+  }
+  protocol::ToolNaming naming;
+  if (exchange_.route->mandate.tool_names == config::ToolNames::kUri) {
+    naming.upstream = exchange_.route->upstream;
+  }
+  const protocol::Granted granted = [this](std::string_view tool) {
+    return worker_.filters().shows(exchange_, tool);
+  };
+  const std::size_t bytes_max = worker_.config().limits.body_bytes_max;
+  json::Limits limits;
+  limits.bytes_max = bytes_max;
+  limits.depth_max = worker_.config().limits.json_depth_max;
+  const protocol::List list = exchange_.call.list;
+  if (has_type(response.head, "text/event-stream")) {
+    protocol::ChangeData change = [list, naming, granted, limits](std::string_view data) {
+      return protocol::filter_list(list, data, naming, granted, limits);
+    };
+    response.body = protocol::change_events(std::move(response.body), bytes_max, std::move(change));
+    response.head.fields.remove("content-length");
+    co_return response;
+  }
+  CO_TRY(const std::string whole, co_await http::read_all(*response.body, bytes_max));
+  const protocol::Accepted<std::string> filtered =
+      protocol::filter_list(list, whole, naming, granted, limits);
+  if (!filtered) co_return fail(Code::kMalformed, Side::kUpstream, filtered.error().message);
+  response.head.fields.set("content-length", std::to_string(filtered->size()));
+  response.body = std::make_unique<http::StringBody>(*filtered);
+  co_return response;
+}
+
+// A JSON answer of modest size is complete before its first byte goes out.
+Task<Result<http::Response>> Run::hold(http::Response response) {
+  if (!understood_ || !has_type(response.head, "application/json")) co_return response;
+  std::string held;
+  while (held.size() < kHeldAnswerMax) {
+    CO_TRY(std::string piece, co_await response.body->read());
+    if (piece.empty()) {
+      response.head.fields.set("content-length", std::to_string(held.size()));
+      response.body = std::make_unique<http::StringBody>(std::move(held));
+      co_return response;
+    }
+    held += piece;
+  }
+  response.body = std::make_unique<ResumedBody>(std::move(held), std::move(response.body));
+  co_return response;
+}
+
+Task<void> Run::send(http::Response response) {
+  status_ = response.head.status;
+  const bool head_only = stream_.head().method == "HEAD" || response.body->ended();
+  Result<void> sent = co_await stream_.respond(response.head, head_only);
+  while (sent && !head_only) {
+    Result<std::string> piece = co_await response.body->read();
+    if (!piece) {
+      failure_ = piece.error();
+      worker_.shared().metrics.upstream_failed(exchange_.route->upstream, failure_->code);
+      if (understood_ && has_type(response.head, "text/event-stream") &&
+          exchange_.call.kind == protocol::CallKind::kRequest) {
+        const std::string last = failed_event(exchange_.call, *failure_);
+        static_cast<void>(co_await stream_.send(last, true));
+      } else {
+        stream_.reset();
+      }
+      co_return;
+    }
+    const bool last = piece->empty() || response.body->ended();
+    bytes_out_ += static_cast<std::int64_t>(piece->size());
+    sent = co_await stream_.send(*piece, last);
+    if (last) break;
+  }
+  if (!sent && !failure_) failure_ = std::move(sent).error();
+}
+
+Task<Result<void>> Run::record_decision(bool permit, std::optional<audit::Refusal> refusal) {
+  audit::Record record;
+  describe(record);
+  describe_call(record);
+  record.phase = audit::Phase::kDecision;
+  record.permit = permit;
+  record.refusal = std::move(refusal);
+  Result<void> recorded = co_await worker_.shared().audit.append(std::move(record));
+  if (!recorded) worker_.shared().metrics.audit_failures().add();
+  co_return recorded;
+}
+
+Task<http::Response> Run::refuse_early(http::Response response, std::string_view code,
+                                       std::string_view why) {
+  denied_ = true;
+  audit::Refusal refusal{std::string(code), -1, {}, {}, std::string(why)};
+  static_cast<void>(co_await record_decision(false, std::move(refusal)));
+  co_return response;
+}
+
+void Run::describe(audit::Record& record) const {
+  record.time = worker_.clock().wall();
+  record.exchange = exchange_.id;
+  record.role = worker_.config().role == config::Role::kOutbound ? "outbound" : "inbound";
+  if (exchange_.route != nullptr) {
+    record.route = exchange_.route->name;
+    record.upstream = exchange_.route->upstream;
+    record.protocol = exchange_.route->protocol == config::Protocol::kMcp ? "mcp" : "http";
+  }
+  record.caller = exchange_.caller.spiffe_id;
+  record.caller_proof = proof_name(exchange_.caller.proof);
+  record.permit = permitted_;
+  record.method = exchange_.call.method.empty() ? stream_.head().method : exchange_.call.method;
+  record.tool = exchange_.call.tool;
+}
+
+// What the decision was about; the outcome names it by the exchange.
+void Run::describe_call(audit::Record& record) const {
+  const protocol::Call& call = exchange_.call;
+  if (call.arguments != nullptr) {
+    record.arguments_hash = audit::arguments_hash(*call.arguments);
+    if (worker_.config().audit.arguments == config::AuditArguments::kFull) {
+      record.arguments = json::canonical(*call.arguments);
+    }
+  }
+  if (exchange_.chains.size() != 1) return;
+  const receipt::VerifiedChain& chain = *exchange_.chains.front();
+  record.receipt = chain.digest();
+  for (std::size_t hop = 0; hop < chain.size(); ++hop) record.chain.push_back(chain.jti(hop));
+  record.user = chain.mandate(0).user.value_or("");
+  record.intent = chain.mandate(0).intent.value_or("");
+}
+
+void Run::count(const audit::Record& outcome) const {
+  if (exchange_.route == nullptr) return;
+  worker_.count_cache();
+  admin::Metrics& metrics = worker_.shared().metrics;
+  const admin::Metrics::Route& route = metrics.route(exchange_.route->name);
+  const auto took = std::chrono::microseconds(outcome.duration_us);
+  route.duration.observe(took);
+  if (failure_) {
+    route.failed.add();
+  } else if (denied_) {
+    route.denied.add();
+  } else {
+    route.permitted.add();
+  }
+  if (refusal_) {
+    metrics.refused(exchange_.route->name, receipt::to_string(refusal_->code));
+  }
+}
+
+}  // namespace
+
+Task<void> run_exchange(Worker& worker, const Connection& connection, http::ServerStream& stream) {
+  Run run(worker, connection, stream);
+  co_await run.run();
+}
+
+}  // namespace mandated::server

@@ -1,0 +1,390 @@
+#include "proxy/server/process.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "proxy/admin/admin.h"
+#include "proxy/audit/log.h"
+#include "proxy/base/log.h"
+#include "proxy/http/server.h"
+#include "proxy/identity/embedded.h"
+#include "proxy/server/versions.h"
+#include "proxy/server/worker.h"
+#include "proxy/stdio/posix_child.h"
+#include "proxy/stdio/stdio_upstream.h"
+#include "proxy/upstream/command_upstream.h"
+
+namespace mandated::server {
+
+namespace {
+
+constexpr Clock::Duration kTick = std::chrono::seconds(1);
+
+// A worker with its thread. Built and destroyed on the main thread; in between, all that is in it
+// belongs to the thread.
+struct Thread {
+  explicit Thread(std::chrono::seconds wall_offset)
+      : guard(boost::asio::make_work_guard(context)),
+        clock(context, wall_offset),
+        dialer(net::make_socket_dialer(clock)) {}
+
+  boost::asio::io_context context{1};
+  boost::asio::executor_work_guard<Executor> guard;
+  RealClock clock;
+  SystemRng rng;
+  std::unique_ptr<net::Dialer> dialer;
+  std::unique_ptr<Worker> worker;
+  std::thread thread;
+};
+
+Task<void> run_then(Task<void> task, std::promise<void> done) {
+  co_await std::move(task);
+  done.set_value();
+}
+
+// Runs `task` on a worker's executor and waits for it here.
+void run_on(Executor executor, Gate& gate, Task<void> task) {
+  std::promise<void> done;
+  std::future<void> finished = done.get_future();
+  boost::asio::post(executor, [&gate, task = run_then(std::move(task), std::move(done))]() mutable {
+    gate.spawn(std::move(task));
+  });
+  finished.wait();
+}
+
+Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
+  std::vector<receipt::Anchor> anchors;
+  for (const config::Anchor& wanted : config.anchors) {
+    std::string text = wanted.jwk;
+    const std::string where = wanted.file.empty() ? "an inline anchor" : wanted.file;
+    if (!wanted.file.empty()) {
+      std::ifstream file(wanted.file, std::ios::binary);
+      if (!file) return fail(Code::kInvalidConfig, "the anchor " + where + " cannot be read");
+      text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    }
+    const auto document = json::Document::parse(text);
+    if (!document) return fail(Code::kInvalidConfig, where + " is not JSON");
+    receipt::Checked<receipt::PublicKey> key = receipt::PublicKey::from_jwk(document->root());
+    if (!key) return fail(Code::kInvalidConfig, where + ": " + key.error().sentence);
+    receipt::Anchor anchor{std::string(document->root().find_string("kid").value_or("")),
+                           std::move(*key), std::nullopt};
+    if (!wanted.user.empty()) anchor.user = wanted.user;
+    anchors.push_back(std::move(anchor));
+  }
+  return receipt::AnchorSet(std::move(anchors));
+}
+
+admin::Metrics::Names metric_names(const config::Config& config) {
+  admin::Metrics::Names names;
+  for (const config::Listener& entry : config.listeners) names.listeners.push_back(entry.name);
+  for (const config::Route& entry : config.routes) names.routes.push_back(entry.name);
+  for (const config::Upstream& entry : config.upstreams) names.upstreams.push_back(entry.name);
+  return names;
+}
+
+class Process {
+ public:
+  Process(const config::Config& config, const ProcessOptions& options)
+      : config_(config),
+        options_(options),
+        metrics_(metric_names(config), build_info()),
+        replays_(1U << 20U) {}
+
+  Result<void> start();
+  void run();
+  void stop();
+
+ private:
+  Result<void> open_audit();
+  Result<void> open_identity();
+  Result<void> make_bridges();
+  Result<void> make_workers();
+  Result<void> bind();
+  void publish(identity::SnapshotPtr snapshot, bool rotated);
+  Task<void> tick();
+  Task<void> serve_admin();
+  Task<void> close_bridges();
+  Thread& home() { return *threads_.front(); }
+
+  const config::Config& config_;
+  ProcessOptions options_;
+  admin::Health health_;
+  admin::Metrics metrics_;
+  receipt::AnchorSet anchors_;
+  receipt::ReplayMemory replays_;
+  std::unique_ptr<audit::Log> audit_;
+  std::unique_ptr<Shared> shared_;
+  std::unique_ptr<identity::SvidSource> identity_;
+  identity::SnapshotPtr first_snapshot_;
+  std::vector<std::unique_ptr<net::BoundAddress>> bound_;
+  std::unique_ptr<net::BoundAddress> admin_bound_;
+  std::unique_ptr<net::Listener> admin_listener_;
+  std::vector<std::unique_ptr<Thread>> threads_;
+  std::unique_ptr<Gate> home_gate_;  // what runs beside the calls on the first worker
+  std::map<std::string, std::unique_ptr<stdio::StdioUpstream>> bridges_;
+  std::map<std::string, std::uint64_t> counted_restarts_;
+};
+
+Result<void> Process::start() {
+  TRY(anchors_, load_anchors(config_.receipts));
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const unsigned workers = config_.workers == 0 ? cores : config_.workers;
+  for (unsigned index = 0; index < workers; ++index) {
+    threads_.push_back(std::make_unique<Thread>(options_.testing_clock_offset));
+  }
+  home_gate_ = std::make_unique<Gate>(home().context.get_executor());
+  CHECK(open_audit());
+  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_);
+  CHECK(open_identity());
+  CHECK(make_bridges());
+  CHECK(make_workers());
+  return bind();
+}
+
+Result<void> Process::open_audit() {
+  audit::LogOptions options;
+  options.mode =
+      config_.audit.mode == config::AuditMode::kBefore ? audit::Mode::kBefore : audit::Mode::kAfter;
+  options.on_batch = [this](Clock::Duration took, bool durable) {
+    metrics_.audit_append().observe(took);
+    health_.audit_healthy = durable;
+  };
+  TRY(audit_, audit::Log::open(config_.audit.file, home().clock, home().rng, std::move(options)));
+  return {};
+}
+
+Result<void> Process::open_identity() {
+  if (!config_.identity) {
+    health_.identity_present = true;
+    return {};
+  }
+  const config::EmbeddedIdentity& embedded = config_.identity->embedded;
+  identity::EmbeddedOptions options;
+  options.state_folder = embedded.state;
+  options.trust_domain = embedded.trust_domain;
+  TRY(options.id, identity::SpiffeId::parse(embedded.spiffe_id));
+  options.ttl = embedded.svid_ttl;
+  for (const config::TrustBundle& bundle : config_.identity->trust_bundles) {
+    options.bundle_files[bundle.trust_domain] = bundle.file;
+  }
+  options.log = [](std::string_view why) { log::warn("identity.not_renewed", {{"why", why}}); };
+  identity_ = std::make_unique<identity::EmbeddedSvidSource>(std::move(options));
+  TRY(first_snapshot_, identity_->first(home().clock.wall()));
+  return {};
+}
+
+Result<void> Process::make_bridges() {
+  for (const config::Upstream& upstream : config_.upstreams) {
+    if (!upstream.is_command()) continue;
+    stdio::LogLine log_line = [name = upstream.name](std::string_view line) {
+      log::info("stdio.stderr", {{"upstream", name}, {"line", line}});
+    };
+    stdio::Command command;
+    command.argv = upstream.command;
+    command.env = upstream.env;
+    command.directory = upstream.cwd;
+    stdio::StdioOptions options;
+    options.client_version = build_info().version;
+    options.sessions_max = std::min(upstream.sessions_max, config_.limits.sessions_max);
+    options.backoff_min = upstream.restart.backoff_min;
+    options.backoff_max = upstream.restart.backoff_max;
+    options.session_idle = config_.timeouts.stream_idle;
+    options.json.depth_max = config_.limits.json_depth_max;
+    bridges_[upstream.name] = std::make_unique<stdio::StdioUpstream>(
+        std::move(options),
+        stdio::make_posix_children(std::move(command), home().clock, *home_gate_, log_line),
+        home().clock, home().rng, log_line);
+  }
+  return {};
+}
+
+Result<void> Process::make_workers() {
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    std::unique_ptr<WalletSource> wallet;
+    if (config_.receipts.wallet) {
+      TRY(wallet, WalletFolder::open(config_.receipts.wallet->folder,
+                                     config_.receipts.wallet->holder_key, thread->clock));
+    }
+    TRY(thread->worker,
+        Worker::make(*shared_, thread->clock, thread->rng, *thread->dialer, std::move(wallet),
+                     [this](const config::Upstream& upstream) {
+                       return upstream::make_command_upstream(*bridges_.at(upstream.name));
+                     }));
+    if (first_snapshot_) {
+      CHECK(thread->worker->set_identity(first_snapshot_));
+    }
+  }
+  if (first_snapshot_) publish(first_snapshot_, false);
+  return {};
+}
+
+Result<void> Process::bind() {
+  for (const config::Listener& listener : config_.listeners) {
+    TRY(const net::Address address, net::Address::parse(listener.address));
+    TRY(std::unique_ptr<net::BoundAddress> bound, net::BoundAddress::bind(address));
+    for (const std::unique_ptr<Thread>& thread : threads_) {
+      TRY(std::unique_ptr<net::Listener> accepting, bound->listen(thread->clock));
+      thread->worker->listen(std::move(accepting), listener);
+    }
+    log::info("listener.up", {{"listener", listener.name},
+                              {"address", bound->address().to_string()},
+                              {"tls", listener.tls == config::ListenerTls::kMtls}});
+    bound_.push_back(std::move(bound));
+  }
+  if (config_.admin) {
+    TRY(const net::Address address, net::Address::parse(config_.admin->address));
+    TRY(admin_bound_, net::BoundAddress::bind(address));
+    TRY(admin_listener_, admin_bound_->listen(home().clock));
+    log::info("admin.up", {{"address", admin_bound_->address().to_string()}});
+    home_gate_->spawn(serve_admin());
+  }
+  if (identity_) {
+    home_gate_->spawn(identity_->run(home().clock, [this](identity::SnapshotPtr snapshot) {
+      publish(std::move(snapshot), true);
+    }));
+  }
+  home_gate_->spawn(tick());
+  health_.listeners_up = true;
+  return {};
+}
+
+void Process::publish(identity::SnapshotPtr snapshot, bool rotated) {
+  const double expires =
+      std::chrono::duration<double>(snapshot->svid->expires.time_since_epoch()).count();
+  metrics_.svid_expiry().set(expires);
+  health_.identity_present = true;
+  if (!rotated) return;
+  metrics_.svid_rotations().add();
+  log::info("identity.rotated", {{"spiffe_id", snapshot->svid->id.text()}});
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    boost::asio::post(thread->context, [worker = thread->worker.get(), snapshot] {
+      const Result<void> taken = worker->set_identity(snapshot);
+      if (!taken) log::error("identity.refused", {{"why", taken.error().text}});
+    });
+  }
+}
+
+// What others count is carried over to the metrics once a second.
+Task<void> Process::tick() {
+  while (!home_gate_->draining()) {
+    health_.audit_healthy = audit_->healthy();
+    for (const auto& [name, bridge] : bridges_) {
+      const std::uint64_t died = bridge->counters().died;
+      std::uint64_t& counted = counted_restarts_[name];
+      metrics_.upstream(name).restarts.add(static_cast<double>(died - counted));
+      counted = died;
+    }
+    Event woken(home().context.get_executor());
+    const Gate::Registration on_drain(*home_gate_, [&woken] { woken.notify(); });
+    const std::unique_ptr<Clock::Timer> timer =
+        home().clock.call_at(home().clock.now() + kTick, [&woken] { woken.notify(); });
+    co_await woken.wait();
+  }
+}
+
+Task<void> serve_admin_connection(net::StreamPtr stream, Clock& clock, Gate& gate,
+                                  const admin::Health& health, const admin::Metrics& metrics) {
+  admin::AdminHandler handler(health, metrics);
+  static_cast<void>(
+      co_await http::serve_cleartext(*stream, http::ServerLimits{}, clock, gate, handler));
+}
+
+Task<void> Process::serve_admin() {
+  const Gate::Registration on_drain(*home_gate_, [this] { admin_listener_->close(); });
+  while (true) {
+    Result<net::StreamPtr> stream = co_await admin_listener_->accept();
+    if (!stream) co_return;
+    home_gate_->spawn(
+        serve_admin_connection(std::move(*stream), home().clock, *home_gate_, health_, metrics_));
+  }
+}
+
+void Process::run() {
+  // Workers leave the signals to the main thread.
+  boost::asio::io_context signals_context{1};
+  boost::asio::signal_set signals(signals_context, SIGTERM, SIGINT);
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    thread->thread = std::thread([context = &thread->context] { context->run(); });
+  }
+  signals.async_wait([](const boost::system::error_code&, int signal) {
+    log::info("process.draining", {{"signal", signal}});
+  });
+  signals_context.run();
+}
+
+Task<void> Process::close_bridges() {
+  for (const auto& [name, bridge] : bridges_) co_await bridge->close();
+}
+
+Task<void> drain_bridges(std::map<std::string, std::unique_ptr<stdio::StdioUpstream>>& bridges) {
+  for (const auto& [name, bridge] : bridges) bridge->drain();
+  co_return;
+}
+
+void Process::stop() {
+  health_.draining = true;
+  run_on(home().context.get_executor(), *home_gate_, drain_bridges(bridges_));
+  std::vector<std::future<void>> drained;
+  std::vector<std::unique_ptr<Gate>> gates;
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    gates.push_back(std::make_unique<Gate>(thread->context.get_executor()));
+    std::promise<void> done;
+    drained.push_back(done.get_future());
+    boost::asio::post(thread->context,
+                      [gate = gates.back().get(),
+                       task = run_then(thread->worker->drain(), std::move(done))]() mutable {
+                        gate->spawn(std::move(task));
+                      });
+  }
+  for (std::future<void>& one : drained) one.wait();
+  run_on(home().context.get_executor(), *home_gate_, close_bridges());
+  boost::asio::post(home().context, [this] {
+    if (identity_) identity_->stop();
+    home_gate_->drain();
+  });
+  run_on(home().context.get_executor(), *gates.front(), home_gate_->wait_empty());
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    thread->guard.reset();
+    thread->context.stop();
+    thread->thread.join();
+  }
+  log::info("process.stopped");
+}
+
+}  // namespace
+
+int run_process(const config::Config& config, const ProcessOptions& options) {
+  log::init(static_cast<log::Level>(config.log.level), config.log.format == config::LogFormat::kJson
+                                                           ? log::Format::kJson
+                                                           : log::Format::kText);
+  if (options.testing_clock_offset.count() != 0) {
+    log::error("process.testing_clock", {{"offset_seconds", options.testing_clock_offset.count()},
+                                         {"warning", "wall time is shifted; for tests only"}});
+  }
+  umask(077);
+  Process process(config, options);
+  const Result<void> started = process.start();
+  if (!started) {
+    log::error("process.not_started",
+               {{"code", to_string(started.error().code)}, {"why", started.error().text}});
+    return 1;
+  }
+  process.run();
+  process.stop();
+  return 0;
+}
+
+}  // namespace mandated::server

@@ -1,0 +1,172 @@
+#include "proxy/server/worker.h"
+
+#include <utility>
+
+#include "filters/registry.h"
+#include "proxy/base/log.h"
+#include "proxy/server/connection.h"
+#include "proxy/upstream/http_upstream.h"
+
+namespace mandated::server {
+
+namespace {
+
+double seconds_of(config::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+http::ServerLimits server_limits(const config::Config& config) {
+  http::ServerLimits limits;
+  limits.header_bytes_max = config.limits.header_bytes_max;
+  limits.streams_max = config.limits.streams_max;
+  limits.header_timeout = config.timeouts.header;
+  limits.idle_timeout = config.timeouts.idle;
+  limits.body_timeout = config.timeouts.body;
+  return limits;
+}
+
+}  // namespace
+
+receipt::Limits receipt_limits(const config::ReceiptLimits& config) {
+  receipt::Limits limits;
+  limits.token_bytes_max = config.token_bytes_max;
+  limits.chain_bytes_max = config.chain_bytes_max;
+  limits.tools_max = config.tools_max;
+  limits.constraints_per_tool_max = config.constraints_per_tool_max;
+  limits.constraint_depth_max = config.constraint_depth_max;
+  limits.tool_name_bytes_max = config.tool_name_bytes_max;
+  limits.constraint_value_bytes_max = config.constraint_value_bytes_max;
+  limits.delegation_depth_max = config.delegation_depth_max;
+  limits.iat_skew_max = seconds_of(config.iat_skew_max);
+  limits.proof_window = seconds_of(config.proof_window);
+  limits.token_lifetime_max = seconds_of(config.token_lifetime_max);
+  return limits;
+}
+
+Worker::Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSource> wallet)
+    : shared_(shared),
+      clock_(clock),
+      rng_(rng),
+      gate_(clock.executor()),
+      background_(clock.executor()),
+      server_limits_(server::server_limits(shared.config)),
+      wallet_(std::move(wallet)),
+      chains_(shared.config.receipts.cache_entries_max) {}
+
+Worker::~Worker() = default;
+
+Result<std::unique_ptr<Worker>> Worker::make(Shared& shared, Clock& clock, Rng& rng,
+                                             net::Dialer& dialer,
+                                             std::unique_ptr<WalletSource> wallet,
+                                             const MakeCommandUpstream& make_command_upstream) {
+  std::unique_ptr<Worker> worker(new Worker(shared, clock, rng, std::move(wallet)));
+  CHECK(worker->build(dialer, make_command_upstream));
+  return worker;
+}
+
+Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream) {
+  const config::Config& config = shared_.config;
+  const FilterDeps deps{config,
+                        rng_,
+                        config.identity ? config.identity->embedded.spiffe_id : std::string(),
+                        shared_.anchors,
+                        receipt_limits(config.receipts.limits),
+                        chains_,
+                        shared_.replays,
+                        wallet_.get()};
+  TRY(filters_, make_filter_chain(deps));
+  for (const config::Upstream& upstream : config.upstreams) {
+    if (upstream.is_command()) {
+      upstreams_[upstream.name] = make_command_upstream(upstream);
+      continue;
+    }
+    upstreams_[upstream.name] = upstream::make_http_upstream(
+        upstream, config.timeouts, config.limits, dialer, clock_, background_,
+        [this, name = upstream.name] { return client_contexts_[name]; });
+  }
+  return {};
+}
+
+Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
+  std::map<std::string, tls::ContextPtr> servers;
+  std::map<std::string, tls::ContextPtr> clients;
+  for (const config::Listener& listener : shared_.config.listeners) {
+    if (listener.tls != config::ListenerTls::kMtls) continue;
+    tls::Options options;
+    options.allow_tls12 = listener.allow_tls12;
+    TRY(servers[listener.name], tls::make_server_context(snapshot, options));
+  }
+  for (const config::Upstream& upstream : shared_.config.upstreams) {
+    if (!upstream.tls) continue;
+    tls::Options options;
+    options.allowed_peers = upstream.spiffe_ids;
+    if (upstream.http_version == config::HttpVersion::k11) options.alpn = {"http/1.1"};
+    if (upstream.http_version == config::HttpVersion::k2) options.alpn = {"h2"};
+    TRY(clients[upstream.name], tls::make_client_context(snapshot, options));
+  }
+  server_contexts_ = std::move(servers);
+  client_contexts_ = std::move(clients);
+  const bool rotated = identity_ != nullptr;
+  identity_ = std::move(snapshot);
+  if (rotated) {
+    for (const auto& [name, upstream] : upstreams_) upstream->retire_connections();
+  }
+  return {};
+}
+
+tls::ContextPtr Worker::server_context(const config::Listener& listener) const {
+  const auto found = server_contexts_.find(listener.name);
+  return found == server_contexts_.end() ? nullptr : found->second;
+}
+
+void Worker::count_cache() {
+  shared_.metrics.receipt_cache_hits().add(
+      static_cast<double>(chains_.hits() - std::exchange(counted_hits_, chains_.hits())));
+  shared_.metrics.receipt_cache_misses().add(
+      static_cast<double>(chains_.misses() - std::exchange(counted_misses_, chains_.misses())));
+}
+
+void Worker::listen(std::unique_ptr<net::Listener> listener, const config::Listener& config) {
+  listeners_.push_back(std::move(listener));
+  gate_.spawn(accept_loop(*listeners_.back(), config));
+}
+
+Task<void> Worker::accept_loop(net::Listener& listener, const config::Listener& config) {
+  const Gate::Registration on_drain(gate_, [&listener] { listener.close(); });
+  while (!gate_.draining()) {
+    Result<net::StreamPtr> accepted = co_await listener.accept();
+    if (!accepted) {
+      if (accepted.error().code != Code::kCancelled) {
+        log::error("listener.failed", {{"listener", config.name}, {"why", accepted.error().text}});
+      }
+      co_return;
+    }
+    if (shared_.connections.fetch_add(1) >= shared_.config.limits.connections_max) {
+      shared_.connections.fetch_sub(1);
+      shared_.metrics.limit_exceeded(admin::Limit::kConnections);
+      (*accepted)->close();
+      continue;
+    }
+    gate_.spawn(serve_connection(*this, config, std::move(*accepted)));
+  }
+}
+
+Task<void> Worker::drain() {
+  gate_.drain();
+  const std::unique_ptr<Clock::Timer> cut =
+      clock_.call_at(clock_.now() + shared_.config.timeouts.drain, [this] {
+        for (net::Stream* stream : live_) stream->close();
+      });
+  co_await gate_.wait_empty();
+  for (const auto& [name, upstream] : upstreams_) upstream->drain();
+  background_.drain();
+  co_await background_.wait_empty();
+}
+
+Worker::Live::Live(Worker& worker, net::Stream& stream) : worker_(worker) {
+  position_ = worker_.live_.insert(worker_.live_.end(), &stream);
+}
+
+Worker::Live::~Live() { worker_.live_.erase(position_); }
+
+}  // namespace mandated::server

@@ -1,0 +1,116 @@
+// One worker: one thread, one io_context, and everything a call needs on its way, shared with
+// nobody. What arrives from outside (a new identity) comes as an immutable snapshot, posted to the
+// worker's executor.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "filters/chain.h"
+#include "proxy/admin/metrics.h"
+#include "proxy/audit/record.h"
+#include "proxy/base/gate.h"
+#include "proxy/base/random.h"
+#include "proxy/http/server.h"
+#include "proxy/identity/identity.h"
+#include "proxy/net/socket.h"
+#include "proxy/tls/tls.h"
+#include "proxy/upstream/upstream.h"
+
+namespace mandated::server {
+
+/// What the workers of a process have in common; all of it is safe from any thread.
+struct Shared {
+  const config::Config& config;
+  audit::Sink& audit;
+  admin::Metrics& metrics;
+  const receipt::AnchorSet& anchors;
+  receipt::ReplayMemory& replays;
+  std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
+  std::atomic<std::size_t> connections{0};
+};
+
+/// Makes a worker's side of an upstream that is a command; null where commands are not offered.
+using MakeCommandUpstream =
+    std::function<std::unique_ptr<upstream::Upstream>(const config::Upstream& config)>;
+
+class Worker {
+ public:
+  /// References outlive the worker. `wallet` may be null.
+  static Result<std::unique_ptr<Worker>> make(Shared& shared, Clock& clock, Rng& rng,
+                                              net::Dialer& dialer,
+                                              std::unique_ptr<WalletSource> wallet,
+                                              const MakeCommandUpstream& make_command_upstream);
+  ~Worker();
+
+  /// Takes a new identity: new connections use it, standing ones keep theirs.
+  Result<void> set_identity(identity::SnapshotPtr snapshot);
+
+  /// Accepts and serves until drained.
+  void listen(std::unique_ptr<net::Listener> listener, const config::Listener& config);
+
+  /// Takes nothing new, finishes what is under way, and cuts what is left after timeouts.drain.
+  Task<void> drain();
+
+  // What connection and exchange use.
+  const config::Config& config() const { return shared_.config; }
+  Shared& shared() { return shared_; }
+  Clock& clock() { return clock_; }
+  Rng& rng() { return rng_; }
+  Gate& gate() { return gate_; }
+  const FilterChain& filters() const { return *filters_; }
+  const http::ServerLimits& server_limits() const { return server_limits_; }
+  /// Null until there is an identity.
+  tls::ContextPtr server_context(const config::Listener& listener) const;
+  /// Never null: the configuration was checked.
+  upstream::Upstream& upstream(const std::string& name) const { return *upstreams_.at(name); }
+  /// Adds what the receipt cache did since the last call to the metrics.
+  void count_cache();
+
+  /// A connection that drain() may have to cut; removed with the registration.
+  class Live {
+   public:
+    Live(Worker& worker, net::Stream& stream);
+    ~Live();
+    Live(const Live&) = delete;
+    Live& operator=(const Live&) = delete;
+
+   private:
+    Worker& worker_;
+    std::list<net::Stream*>::iterator position_;
+  };
+
+ private:
+  Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSource> wallet);
+  Result<void> build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream);
+  Task<void> accept_loop(net::Listener& listener, const config::Listener& config);
+
+  Shared& shared_;
+  Clock& clock_;
+  Rng& rng_;
+  Gate gate_;        // connections, and what they leave behind
+  Gate background_;  // upstream connections' readers and writers
+  http::ServerLimits server_limits_;
+  std::unique_ptr<WalletSource> wallet_;
+  receipt::ChainCache chains_;
+  std::uint64_t counted_hits_ = 0;
+  std::uint64_t counted_misses_ = 0;
+  std::unique_ptr<const FilterChain> filters_;
+  identity::SnapshotPtr identity_;
+  std::map<std::string, tls::ContextPtr> server_contexts_;  // by listener
+  std::map<std::string, tls::ContextPtr> client_contexts_;  // by upstream
+  std::map<std::string, std::unique_ptr<upstream::Upstream>> upstreams_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::list<net::Stream*> live_;
+};
+
+/// The receipt engine's bounds as the configuration sets them.
+receipt::Limits receipt_limits(const config::ReceiptLimits& config);
+
+}  // namespace mandated::server
