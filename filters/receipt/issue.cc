@@ -84,12 +84,13 @@ Checked<std::string> payload_text(const Grant& grant, const Position& position) 
   if (!std::isfinite(grant.issued_at) || !std::isfinite(grant.expires)) {
     return refuse(Code::kMalformed, "The receipt's times are not finite.");
   }
-  std::string text = "{\"jti\":" + json::quoted(new_identifier(grant.issued_at)) +
-                     ",\"iss\":" + json::quoted(position.issuer) +
-                     ",\"iat\":" + json::number_text(grant.issued_at) +
-                     ",\"exp\":" + json::number_text(grant.expires) +
-                     ",\"del_depth\":" + std::to_string(position.depth) +
-                     ",\"del_max_depth\":" + std::to_string(grant.depth_max);
+  std::string text =
+      "{\"jti\":" + json::quoted(grant.jti.empty() ? new_identifier(grant.issued_at) : grant.jti) +
+      ",\"iss\":" + json::quoted(position.issuer) +
+      ",\"iat\":" + json::number_text(grant.issued_at) +
+      ",\"exp\":" + json::number_text(grant.expires) +
+      ",\"del_depth\":" + std::to_string(position.depth) +
+      ",\"del_max_depth\":" + std::to_string(grant.depth_max);
   if (!position.parent_hash.empty()) text += ",\"par_hash\":" + json::quoted(position.parent_hash);
   text += ",\"cnf\":{\"jwk\":" + grant.holder.jwk() + "}";
   text += ",\"authorization_details\":[{\"type\":\"attenuating_agent_token\",\"tools\":" +
