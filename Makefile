@@ -1,0 +1,44 @@
+# Thin: every target is one script or one build, each of which can be called by hand.
+SHELL := /bin/bash
+
+MANDATED_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/mandated
+CCACHE_DIR ?= $(MANDATED_CACHE)/ccache
+CCACHE_MAXSIZE ?= 5G
+# A clone in another folder finds the same objects.
+CCACHE_BASEDIR := $(CURDIR)
+CCACHE_NOHASHDIR := 1
+export MANDATED_CACHE CCACHE_DIR CCACHE_MAXSIZE CCACHE_BASEDIR CCACHE_NOHASHDIR
+
+.PHONY: run test bench lint fuzz soak release clean
+
+run: release ## the main job: a real agent's tool calls held to a signed receipt
+	tests/real/main_job/run
+
+test: ## everything: format, tidy, all layers with both compilers, sanitizers, 60 s of each fuzz target
+	tools/setup sdks
+	tools/test
+
+bench: ## what it costs, beside Envoy
+	tools/setup envoy
+	tools/build release mandated bench_load bench_upstream receipt_bench
+	bench/run
+
+lint: ## clang-format and clang-tidy
+	tools/setup
+	tools/build release
+	tools/lint
+
+fuzz: ## each fuzz target for an hour, or FUZZ_SECONDS
+	tools/setup
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} tools/test fuzz
+
+soak: ## SIM_SEEDS (100,000) seeds of the simulator
+	tools/setup
+	SIM_SEEDS=$${SIM_SEEDS:-100000} tools/test soak
+
+release: ## build/release/mandated
+	tools/setup sdks
+	tools/build release mandated
+
+clean:
+	rm -rf build
