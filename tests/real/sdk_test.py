@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""The official Python SDK on both ends, through an outbound and an inbound proxy with mTLS between them, in
+every way that the SDK speaks: with sessions (2025-11-25), without (2026-07-28), and finding out which.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from support import AGENT, CACHE, ROOT, TOOL, WORKERS, World, free_port, key_of, main
+
+PYTHON = ROOT / "tests" / "real" / "python"
+PACKAGES = CACHE / f"mcp-{key_of(PYTHON / 'requirements.txt')}"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+CALLS = [["read_report", {"name": "q3"}], ["read_report", {"name": "q4"}], ["delete_report", {"name": "q3"}]]
+
+
+class Sdk(World):
+    def begin(self, upstream):
+        chain = self.issue({"read_report": {"name": {"constraint_type": "one_of", "values": ["q2", "q3"]}}})
+        wallet = self.folder / "wallet"
+        wallet.mkdir()
+        (wallet / "reports.json").write_text(json.dumps(chain))
+        far = self.start(self.inbound(upstream, {"mode": "enforce", "proof": "required"}), "inbound")
+        near = self.start({
+            "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(AGENT),
+            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
+            "routes": [{"name": "far", "path": "/mcp", "upstream": "far", "mandate": {"mode": "attach"}}],
+            "upstreams": [{"name": "far", "url": f"https://127.0.0.1:{far.port}/mcp", "spiffe_ids": [TOOL],
+                           "receipts": "pass"}],
+            "receipts": {"anchors": self.anchors,
+                         "wallet": {"folder": str(wallet), "holder_key": str(self.folder / "x.jwk")}},
+            "audit": {"file": str(self.folder / "outbound.jsonl")},
+        }, "outbound")
+        self.url = f"http://127.0.0.1:{near.port}/mcp"
+
+    def http_server(self):
+        port = free_port()
+        with (self.folder / "server.log").open("wb") as log:
+            server = subprocess.Popen([sys.executable, PYTHON / "sdk_server.py", str(port)], env=ENVIRONMENT,
+                                      stdout=log, stderr=log)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return {"url": f"http://127.0.0.1:{port}/mcp"}
+            time.sleep(0.05)
+        self.fail((self.folder / "server.log").read_text())
+
+    def run_client(self, mode):
+        done = subprocess.run([sys.executable, PYTHON / "sdk_client.py", self.url, mode], input=json.dumps(CALLS),
+                              env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+        return json.loads(done.stdout)
+
+    def assert_held_to_the_receipt(self, mode, tools, allowed_text):
+        seen = self.run_client(mode)
+        self.assertEqual(seen["tools"], tools)
+        allowed, other, deleted = seen["answers"]
+        self.assertEqual((allowed["text"], allowed["is_error"]), (allowed_text, False))
+        for refusal, code in ((other, "argument_denied"), (deleted, "tool_not_granted")):
+            self.assertEqual((refusal["error"]["code"], refusal["error"]["data"]["code"]), (-32010, code))
+            self.assertTrue(refusal["error"]["message"].endswith("."), refusal)
+
+    def test_a_server_over_http(self):
+        self.begin(self.http_server())
+        for mode in ("legacy", "auto", "2026-07-28"):
+            with self.subTest(mode):
+                self.assert_held_to_the_receipt(mode, ["read_report"], "report q3")
+        self.assert_verifies("inbound")
+        self.assert_verifies("outbound")
+
+    def test_a_server_over_stdio(self):
+        self.begin({"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(PACKAGES)}})
+        for mode in ("legacy", "auto", "2026-07-28"):
+            with self.subTest(mode):
+                self.assert_held_to_the_receipt(mode, ["read_report"], "report q3")
+        self.assert_verifies("inbound")
+        self.assert_verifies("outbound")
+
+
+# The same server, over stdio.
+STDIO = (PYTHON / "sdk_server.py").read_text().replace(
+    'server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))', 'server.run(transport="stdio")')
+
+
+if __name__ == "__main__":
+    main()
