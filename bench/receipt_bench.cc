@@ -1,0 +1,209 @@
+// What a receipt costs: a cold chain of three beside the three bare signature checks that it
+// contains, a cached chain with the check of a call, a proof, and the JSON parser. The ratios that
+// the project promises are printed at the end of the same run.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "filters/receipt/chain.h"
+#include "filters/receipt/issue.h"
+#include "filters/receipt/key.h"
+
+namespace mandated::receipt {
+namespace {
+
+constexpr Seconds kNow = 1'780'000'000;
+constexpr std::string_view kArguments = R"({"path":"/srv/reports/q3.pdf","head":20})";
+
+json::Document parse(std::string_view text) { return std::move(*json::Document::parse(text)); }
+
+// The grant of the main job: three actions on five files, narrowed twice.
+constexpr std::string_view kTools[] = {
+    R"({"read_file":{"path":{"constraint_type":"path_containment","root":"/srv/reports"},
+                     "head":{"constraint_type":"range","min":1,"max":1000}},
+        "get_file_info":{"path":{"constraint_type":"path_containment","root":"/srv/reports"}},
+        "list_directory":{"path":{"constraint_type":"path_containment","root":"/srv/reports"}}})",
+    R"({"read_file":{"path":{"constraint_type":"one_of","values":["/srv/reports/q1.pdf","/srv/reports/q2.pdf",
+                             "/srv/reports/q3.pdf","/srv/reports/q4.pdf","/srv/reports/year.pdf"]},
+                     "head":{"constraint_type":"range","min":1,"max":100}},
+        "list_directory":{"path":{"constraint_type":"exact","value":"/srv/reports"}}})",
+    R"({"read_file":{"path":{"constraint_type":"one_of","values":["/srv/reports/q3.pdf","/srv/reports/q4.pdf"]},
+                     "head":{"constraint_type":"range","min":1,"max":50}}})"};
+
+constexpr std::string_view kMandate =
+    R"({"user":"mailto:jane@example.com","intent":"Summarise the quarterly reports","aud":["spiffe://example/files"]})";
+
+struct Fixture {
+  std::vector<PrivateKey> keys;
+  std::vector<std::string> tokens;
+  AnchorSet anchors;
+
+  explicit Fixture(KeyType type) {
+    for (int at = 0; at < 4; ++at) keys.push_back(PrivateKey::generate(type));
+    anchors = AnchorSet({Anchor{"jane", keys[0].public_key(), std::nullopt}});
+    for (std::size_t hop = 0; hop < 3; ++hop) {
+      const Grant grant{std::string(kTools[hop]),
+                        std::string(kMandate),
+                        keys[hop + 1].public_key(),
+                        kNow,
+                        kNow + 3600 - static_cast<double>(hop),
+                        4};
+      tokens.push_back(hop == 0 ? *issue_root(grant, "https://issuer.example", keys[0], "jane")
+                                : *derive(views(), grant, keys[hop]));
+    }
+  }
+
+  std::vector<std::string_view> views() const { return {tokens.begin(), tokens.end()}; }
+};
+
+const Fixture& fixture(KeyType type) {
+  static const Fixture ed25519(KeyType::kEd25519);
+  static const Fixture p256(KeyType::kP256);
+  return type == KeyType::kEd25519 ? ed25519 : p256;
+}
+
+// The signatures of the chain, checked and nothing else.
+void bare_signatures(benchmark::State& state, KeyType type) {
+  const Fixture& made = fixture(type);
+  std::vector<std::string> inputs;
+  std::vector<std::string> signatures;
+  for (std::size_t hop = 0; hop < 3; ++hop) {
+    inputs.push_back(made.tokens[hop].substr(0, made.tokens[hop].rfind('.')));
+    signatures.push_back(made.keys[hop].sign(inputs.back()));
+  }
+  for (auto _ : state) {
+    for (std::size_t hop = 0; hop < 3; ++hop) {
+      if (!made.keys[hop].public_key().verify(inputs[hop], signatures[hop]))
+        state.SkipWithError("bad signature");
+    }
+  }
+}
+
+void cold_chain(benchmark::State& state, KeyType type) {
+  const Fixture& made = fixture(type);
+  const auto views = made.views();
+  for (auto _ : state) {
+    auto verified = verify_chain(views, made.anchors, kNow);
+    if (!verified) state.SkipWithError(verified.error().sentence.c_str());
+    benchmark::DoNotOptimize(verified);
+  }
+}
+
+void cached_chain(benchmark::State& state) {
+  const Fixture& made = fixture(KeyType::kEd25519);
+  const auto views = made.views();
+  const auto arguments = parse(kArguments);
+  ChainCache cache;
+  for (auto _ : state) {
+    auto verified = cache.verify(views, made.anchors, kNow);
+    if (!verified || !check_call(**verified, "read_file", arguments.root()))
+      state.SkipWithError("refused");
+    benchmark::DoNotOptimize(verified);
+  }
+}
+
+void check_call_only(benchmark::State& state) {
+  const Fixture& made = fixture(KeyType::kEd25519);
+  const auto chain = *verify_chain(made.views(), made.anchors, kNow);
+  const auto arguments = parse(kArguments);
+  for (auto _ : state) {
+    auto checked = check_call(*chain, "read_file", arguments.root());
+    if (!checked) state.SkipWithError("refused");
+    benchmark::DoNotOptimize(checked);
+  }
+}
+
+void proof(benchmark::State& state) {
+  const Fixture& made = fixture(KeyType::kEd25519);
+  const auto chain = *verify_chain(made.views(), made.anchors, kNow);
+  const auto arguments = parse(kArguments);
+  const std::string proven =
+      prove(*chain, made.keys[3], "read_file", arguments.root(), "spiffe://example/files", kNow);
+  for (auto _ : state) {
+    auto verified = verify_proof(*chain, proven, "read_file", arguments.root(), {}, kNow);
+    if (!verified) state.SkipWithError(verified.error().sentence.c_str());
+    benchmark::DoNotOptimize(verified);
+  }
+}
+
+// A tools/call of about 600 bytes.
+std::string call_body() {
+  std::string body =
+      R"({"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"search","arguments":{)";
+  for (int at = 0; at < 12; ++at) {
+    body += (at == 0 ? "\"field_" : ",\"field_") + std::to_string(at) + "\":\"some ordinary text " +
+            std::to_string(at) + "\"";
+  }
+  return body + R"(,"limit":20,"exact":false},"_meta":{"progressToken":3}}})";
+}
+
+void parse_call(benchmark::State& state) {
+  const std::string body = call_body();
+  for (auto _ : state) {
+    auto document = json::Document::parse(body);
+    benchmark::DoNotOptimize(document);
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(body.size()) * state.iterations());
+}
+
+void canonicalise_call(benchmark::State& state) {
+  const auto document = parse(call_body());
+  for (auto _ : state) benchmark::DoNotOptimize(json::canonical(document.root()));
+}
+
+BENCHMARK_CAPTURE(bare_signatures, ed25519, KeyType::kEd25519);
+BENCHMARK_CAPTURE(cold_chain, ed25519, KeyType::kEd25519);
+BENCHMARK_CAPTURE(bare_signatures, es256, KeyType::kP256);
+BENCHMARK_CAPTURE(cold_chain, es256, KeyType::kP256);
+BENCHMARK(cached_chain);
+BENCHMARK(check_call_only);
+BENCHMARK(proof);
+BENCHMARK(parse_call);
+BENCHMARK(canonicalise_call);
+
+// Keeps the best time of each benchmark, for the ratios.
+class Recorder : public benchmark::ConsoleReporter {
+ public:
+  void ReportRuns(const std::vector<Run>& runs) override {
+    ConsoleReporter::ReportRuns(runs);
+    for (const Run& run : runs) {
+      if (run.error_occurred || run.run_type != Run::RT_Iteration) continue;
+      const double time = run.GetAdjustedCPUTime();
+      const auto [at, inserted] = best_.emplace(run.run_name.function_name, time);
+      if (!inserted) at->second = std::min(at->second, time);
+    }
+  }
+
+  void print_ratios() const {
+    const auto ratio = [&](const char* what, const char* of, const char* to, double target) {
+      if (!best_.contains(of) || !best_.contains(to)) return;
+      std::printf("%-44s %6.3f (target %.1f)\n", what, best_.at(of) / best_.at(to), target);
+    };
+    std::printf("\n");
+    ratio("cold chain of 3 / its 3 Ed25519 checks", "cold_chain/ed25519", "bare_signatures/ed25519",
+          1.3);
+    ratio("cold chain of 3 / its 3 ES256 checks", "cold_chain/es256", "bare_signatures/es256", 1.3);
+    if (best_.contains("cached_chain")) {
+      std::printf("%-44s %6.3f us (target 3.0)\n", "cached chain of 3 and check_call",
+                  best_.at("cached_chain") / 1000);
+    }
+  }
+
+ private:
+  std::map<std::string, double> best_;
+};
+
+}  // namespace
+}  // namespace mandated::receipt
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  mandated::receipt::Recorder recorder;
+  benchmark::RunSpecifiedBenchmarks(&recorder);
+  recorder.print_ratios();
+  return 0;
+}
