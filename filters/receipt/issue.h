@@ -19,7 +19,7 @@ struct Grant {
   Seconds issued_at = 0;
   Seconds expires = 0;
   int depth_max = 0;  ///< del_max_depth
-  std::string jti;    ///< never used before; empty takes a fresh UUIDv7
+  std::string jti{};  ///< never used before; empty takes a fresh UUIDv7
 };
 
 /// Signs a root (AAT section 3.7). `issuer` must be a URI.

@@ -18,6 +18,7 @@ using BeastError = beast::error_code;
 constexpr std::size_t kChunkExtensionMax = 256;
 // A chunk's size line, or the last one with its trailers, must fit whole.
 constexpr std::size_t kChunkLinesMax = 8192;
+constexpr std::size_t kChunkLinesMin = 5;
 
 /// What a header block says, before anything is concluded from it.
 struct Block {
@@ -187,7 +188,9 @@ Result<std::size_t> parse_body_bytes(BeastParser<is_request>& parser, std::strin
   const bool lines = parser.chunked() && parser.between_chunks();
   const std::string_view fed = unread.substr(
       0, lines ? kChunkLinesMax : kBodyPieceMax - std::min(piece.size(), kBodyPieceMax));
-  if (fed.empty()) return 0U;
+  // Nothing that ends between chunks is shorter than "0 CRLF CRLF"; of less Beast asserts that it
+  // is not there.
+  if (fed.empty() || (lines && fed.size() < kChunkLinesMin)) return 0U;
   BeastError error;
   parser.collect_into(&piece);
   const std::size_t taken = parser.put(boost::asio::buffer(fed.data(), fed.size()), error);

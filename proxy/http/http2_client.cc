@@ -153,6 +153,11 @@ bool Http2Call::take_header(std::string_view name, std::string_view value) {
 }
 
 void Http2Call::end_header_block(bool end) {
+  if (!headed_ && (head_.status < 100 || head_.status > 599)) {
+    abort(NGHTTP2_PROTOCOL_ERROR,
+          Error{Code::kMalformed, Side::kUpstream, "a status out of range"});
+    return;
+  }
   if (!headed_ && head_.status < 200) {
     if (++interim_ > kInterimMax) {
       abort(NGHTTP2_CANCEL, Error{Code::kProtocol, Side::kUpstream, "interim answers without end"});
@@ -172,7 +177,7 @@ void Http2Call::lose(const Error& reason) {
 }
 
 void Http2Call::ended_by(std::uint32_t code) {
-  if (incoming_ended()) {
+  if (headed_ && incoming_ended()) {
     close(std::nullopt);
   } else if (code == NGHTTP2_REFUSED_STREAM) {
     close(Error{Code::kUnavailable, Side::kUpstream, "the peer did not take the request"});

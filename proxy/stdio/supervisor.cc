@@ -124,7 +124,9 @@ Task<bool> Supervisor::live(std::shared_ptr<Owner> owner) {
   co_return wrote;
 }
 
-Task<void> Supervisor::write_lines(std::shared_ptr<Owner> owner, Supervisor& self) {
+// `owner` keeps what `self` belongs to.
+Task<void> Supervisor::write_lines([[maybe_unused]] std::shared_ptr<Owner> owner,
+                                   Supervisor& self) {
   while (self.writing_) {
     if (self.waiting_.empty()) {
       co_await self.wake_writer_.wait();

@@ -105,6 +105,7 @@ std::vector<Refused> refused() {
       {"bad_chunk", ok("Transfer-Encoding: chunked\r\n", "3\r\nabcd\r\n0\r\n\r\n"),
        Code::kMalformed},
       {"chunks_cut", ok("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n"), Code::kEnd, true},
+      {"chunks_cut_at_the_last", ok("Transfer-Encoding: chunked\r\n", "0\r\n"), Code::kEnd, true},
       {"length_cut", ok("Content-Length: 3\r\n", "ab"), Code::kEnd, true},
       {"head_cut", "HTTP/1.1 200 OK\r\nCont", Code::kEnd, true},
       {"nothing", "", Code::kReset, true},
@@ -113,8 +114,8 @@ std::vector<Refused> refused() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1ClientRefuses, testing::ValuesIn(refused()),
-                         [](const testing::TestParamInfo<Refused>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Refused>& row) {
+                           return std::string(row.param.name);
                          });
 
 struct Accepted {
@@ -175,8 +176,8 @@ std::vector<Accepted> accepted() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1ClientAccepts, testing::ValuesIn(accepted()),
-                         [](const testing::TestParamInfo<Accepted>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Accepted>& row) {
+                           return std::string(row.param.name);
                          });
 
 TEST(Http1Client, WritesARequestOnce) {

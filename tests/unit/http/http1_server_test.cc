@@ -165,8 +165,8 @@ std::vector<Refused> refused() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1Refuses, testing::ValuesIn(refused()),
-                         [](const testing::TestParamInfo<Refused>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Refused>& row) {
+                           return std::string(row.param.name);
                          });
 
 struct BadBody {
@@ -222,8 +222,8 @@ std::vector<BadBody> bad_bodies() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1RefusesBody, testing::ValuesIn(bad_bodies()),
-                         [](const testing::TestParamInfo<BadBody>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<BadBody>& row) {
+                           return std::string(row.param.name);
                          });
 
 struct Accepted {
@@ -266,14 +266,15 @@ std::vector<Accepted> accepted() {
       {"chunked_with_trailers",
        post("Transfer-Encoding: chunked\r\n", "A\r\n0123456789\r\n0;z\r\nX-Trailer: v\r\n\r\n"),
        "0123456789"},
+      {"empty_chunked", post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), "POST / a"},
       {"other_method", "M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH / a"},
       {"upgrade_is_ignored", get("Connection: Upgrade\r\nUpgrade: h2c\r\n"), "GET / a"},
   };
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1Accepts, testing::ValuesIn(accepted()),
-                         [](const testing::TestParamInfo<Accepted>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Accepted>& row) {
+                           return std::string(row.param.name);
                          });
 
 Task<void> list_fields(ServerStream& stream) {
@@ -447,8 +448,8 @@ std::vector<FramedAnswer> framed_answers() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http1Frames, testing::ValuesIn(framed_answers()),
-                         [](const testing::TestParamInfo<FramedAnswer>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<FramedAnswer>& row) {
+                           return std::string(row.param.name);
                          });
 
 class Responder final : public Handler {

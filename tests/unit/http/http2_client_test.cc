@@ -94,6 +94,11 @@ std::vector<Failed> failed() {
       {"connection_field", headers(1, {{":status", "200"}, {"connection", "close"}}), Code::kEnd,
        true},
       {"line_break", headers(1, {{":status", "200"}, {"x", "a\r\nb: c"}}), Code::kEnd, true},
+      {"status_050", headers(1, {{":status", "050"}}) + frame(kData, kEndStream, 1, "abc"),
+       Code::kMalformed, true},
+      {"status_600", headers(1, {{":status", "600"}}), Code::kMalformed, true},
+      {"interim_only", headers(1, {{":status", "103"}}) + frame(kData, kEndStream, 1, ""),
+       Code::kEnd, true},
       {"upgrade", headers(1, {{":status", "101"}}), Code::kEnd, true},
       {"longer_than_its_length",
        headers(1, {{":status", "200"}, {"content-length", "2"}}) +
@@ -117,8 +122,8 @@ std::vector<Failed> failed() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http2ClientFails, testing::ValuesIn(failed()),
-                         [](const testing::TestParamInfo<Failed>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Failed>& row) {
+                           return std::string(row.param.name);
                          });
 
 TEST(Http2Client, SkipsInterimAnswersAndTrailers) {

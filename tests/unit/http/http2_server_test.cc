@@ -166,8 +166,8 @@ std::vector<Refused> refused() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http2Refuses, testing::ValuesIn(refused()),
-                         [](const testing::TestParamInfo<Refused>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Refused>& row) {
+                           return std::string(row.param.name);
                          });
 
 TEST(Http2Server, RefusesAnotherPreface) {
@@ -389,8 +389,8 @@ std::vector<Flood> floods() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Http2Flood, testing::ValuesIn(floods()),
-                         [](const testing::TestParamInfo<Flood>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Flood>& row) {
+                           return std::string(row.param.name);
                          });
 
 TEST(Http2Server, BearsWhatAnHonestPeerSends) {

@@ -14,8 +14,8 @@ namespace {
 class RoundTrip : public testing::TestWithParam<Version> {};
 
 INSTANTIATE_TEST_SUITE_P(Versions, RoundTrip, testing::Values(Version::kHttp1, Version::kHttp2),
-                         [](const testing::TestParamInfo<Version>& info) {
-                           return std::string(info.param == Version::kHttp1 ? "http1" : "http2");
+                         [](const testing::TestParamInfo<Version>& row) {
+                           return std::string(row.param == Version::kHttp1 ? "http1" : "http2");
                          });
 
 std::string pattern(std::size_t size) {

@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"rfc8785_long_fraction", "333333333.33333329", Reason::kNumber},
         RefusedCase{"too_many_digits", "0.1000000000000000055511151231257827", Reason::kNumber},
         RefusedCase{"long_integer", "12345678901234567890", Reason::kNumber}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Json, LimitsAreKept) {
   EXPECT_EQ(Document::parse("[1]", {.bytes_max = 2}).error().reason, Reason::kTooLarge);

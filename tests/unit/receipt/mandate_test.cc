@@ -219,7 +219,9 @@ TEST(Presenter, MustBeNamed) {
     ASSERT_TRUE(verified) << verified.error().sentence;
     const auto checked = check_presenter(**verified, {each.peer, each.audiences});
     EXPECT_EQ(checked ? "" : to_string(checked.error().code), each.code);
-    if (!checked) EXPECT_EQ(checked.error().hop, each.hop);
+    if (!checked) {
+      EXPECT_EQ(checked.error().hop, each.hop);
+    }
   }
 }
 

@@ -259,7 +259,9 @@ TEST_F(HandshakeTest, Tls12OnlyWhenAllowedAndThenWithModernSuites) {
     const auto snapshot =
         lying("/server", [](TestCertificate& says) { says.key = TestKey::kP256; });
     Met met = meet(client, server_context(snapshot, options), std::move(far));
-    if (met.server) EXPECT_EQ((*met.server)->peer().spiffe_id, "spiffe://test.example/client");
+    if (met.server) {
+      EXPECT_EQ((*met.server)->peer().spiffe_id, "spiffe://test.example/client");
+    }
     return std::move(met.server);
   };
   EXPECT_TRUE(with_suites(true, "ECDHE-ECDSA-AES128-GCM-SHA256"));
@@ -282,7 +284,9 @@ TEST_F(HandshakeTest, NoSessionIsHandedOut) {
     ASSERT_TRUE(met.server) << met.server.error().text;
     ASSERT_TRUE(run((*met.server)->write("data")));
     EXPECT_EQ(run(client.read()), "data");
-    if (version == TLS1_3_VERSION) EXPECT_EQ(client.sessions(), 0);
+    if (version == TLS1_3_VERSION) {
+      EXPECT_EQ(client.sessions(), 0);
+    }
     EXPECT_EQ(SSL_SESSION_has_ticket(SSL_get_session(client.ssl())), 0);
     EXPECT_EQ(SSL_early_data_accepted(client.ssl()), 0);
   }
@@ -324,7 +328,9 @@ TEST_F(HandshakeTest, PeerThatLeavesIsTheEndAndACutIsReset) {
     test::PipeOptions pipe;
     pipe.reset_after_bytes = cut_at;
     auto [client, server] = shake_hands(client_context(ca_.snapshot("/client")), context, pipe);
-    if (!client) EXPECT_EQ(client.error().code, Code::kReset);
+    if (!client) {
+      EXPECT_EQ(client.error().code, Code::kReset);
+    }
     ASSERT_FALSE(client && server) << cut_at;
   }
 }

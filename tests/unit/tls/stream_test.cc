@@ -252,8 +252,8 @@ TEST_F(StreamTest, FailedReadDoesNotHangOnAPeerThatReadsNothing) {
   clock_.run_ready();
   EXPECT_FALSE(stuck || failed);
   const Clock::Time begun = clock_.now();
-  ASSERT_TRUE(run(peers.client->stream().write(std::string("\x17\x03\x03\x00\x20", 5) +
-                                               std::string(32, 'x'))));
+  ASSERT_TRUE(run(
+      peers.client->stream().write(std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x'))));
   clock_.run_until([&] { return stuck && failed; }, 1h);
   ASSERT_TRUE(stuck && failed);
   expect_fails(*failed, Code::kReset, "BAD_RECORD_MAC");
