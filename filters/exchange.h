@@ -17,7 +17,7 @@ struct Exchange {
   std::string id;  ///< names it in the audit trail and the logs
   Clock::Time started;
   Clock::Time deadline;  ///< of the whole call
-  double now = 0;        ///< wall time at the start, NumericDate: one time for every check
+  double now = 0;        ///< wall time of the decision, NumericDate: one time for every check
   const config::Route* route = nullptr;
   const config::Upstream* upstream = nullptr;
   identity::PeerIdentity caller;

@@ -126,7 +126,7 @@ class MandateFilter final : public Filter {
     const Checked<ChainPtr> chain = verify(exchange, call.receipts);
     if (!chain) return tl::unexpected(with_tool(chain.error(), call.tool));
     const json::Value& arguments = arguments_of(call);
-    const Checked<void> granted = receipt::check_call(**chain, call.tool, arguments);
+    Checked<void> granted = receipt::check_call(**chain, call.tool, arguments);
     if (!granted) return granted;
     const Checked<void> proven = check_proof(exchange, **chain, arguments);
     if (!proven) return tl::unexpected(with_tool(proven.error(), call.tool));

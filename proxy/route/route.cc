@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <string>
 
 namespace mandated::route {
@@ -27,7 +28,25 @@ bool path_matches(std::string_view prefix, std::string_view path) {
   return path.size() == prefix.size() || prefix.ends_with('/') || path[prefix.size()] == '/';
 }
 
+// A percent-encoded unreserved character is that character (RFC 3986 section 6.2.2.2) to whoever
+// normalises, and a different path to whoever does not.
+bool encodes_unreserved(std::string_view path) {
+  for (std::size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1)) {
+    unsigned char decoded = 0;
+    const std::string_view digits = path.substr(at + 1, 2);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), decoded, 16);
+    if (error != std::errc() || end != digits.data() + 2) return true;  // no octet at all
+    if (std::isalnum(decoded) != 0 ||
+        std::string_view("-._~").find(static_cast<char>(decoded)) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool is_ambiguous(std::string_view path) {
+  if (encodes_unreserved(path)) return true;
   std::string folded(path);
   std::transform(folded.begin(), folded.end(), folded.begin(), lower);
   static constexpr std::array kDoubtful = {std::string_view("//"),  std::string_view("\\"),

@@ -74,7 +74,7 @@ Task<Result<void>> serve_tls(Worker& worker, const config::Listener& listener,
   }
   tls::TlsStream& session = **secured;
   const Worker::Live live(worker, session);
-  const Connection connection{listener, session.peer()};
+  const Connection connection{listener, session.peer(), session.peer_expires()};
   Exchanges exchanges(worker, connection);
   if (session.alpn() == "h2") {
     co_return co_await http::serve_http2(session, worker.server_limits(), worker.clock(),

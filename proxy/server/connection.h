@@ -9,6 +9,7 @@ namespace mandated::server {
 struct Connection {
   const config::Listener& listener;
   identity::PeerIdentity peer;
+  Clock::WallTime peer_expires = Clock::WallTime::max();  ///< of the SVID that proved it
 };
 
 Task<void> serve_connection(Worker& worker, const config::Listener& listener,

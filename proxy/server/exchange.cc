@@ -111,7 +111,6 @@ void Run::build() {
   exchange_.id = worker_.rng().identifier();
   exchange_.started = worker_.clock().now();
   exchange_.deadline = exchange_.started + worker_.config().timeouts.call;
-  exchange_.now = worker_.clock().wall_seconds();
   exchange_.caller = connection_.peer;
 }
 
@@ -150,7 +149,8 @@ Task<http::Response> Run::answer() {
   exchange_.upstream = worker_.config().find_upstream(exchange_.route->upstream);
   if (std::optional<http::Response> refusal = refuse_caller()) {
     co_return co_await refuse_early(std::move(*refusal), "denied",
-                                    "the caller is not one of the route's allowed peers");
+                                    "the caller is not one of the route's allowed peers, "
+                                    "or its certificate has expired");
   }
   if (exchange_.route->protocol == config::Protocol::kHttp) co_return co_await pass_through();
   co_return co_await understand();
@@ -158,6 +158,10 @@ Task<http::Response> Run::answer() {
 
 std::optional<http::Response> Run::refuse_caller() const {
   if (connection_.listener.tls == config::ListenerTls::kNone) return std::nullopt;
+  if (worker_.clock().wall() > connection_.peer_expires) {
+    return problem(403, "denied",
+                   "The certificate that this connection was opened with has expired.");
+  }
   const std::vector<std::string>& allowed = exchange_.route->allowed_peers;
   const bool let_in = std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
     return identity::spiffe_id_matches(pattern, exchange_.caller.spiffe_id);
@@ -208,6 +212,9 @@ Task<Result<std::string>> Run::read_body() {
   while (true) {
     CO_TRY(std::string piece, co_await stream_.body().read());
     if (piece.empty()) co_return body;
+    if (worker_.clock().now() > exchange_.deadline) {
+      co_return fail(Code::kTimeout, Side::kDownstream, "the body did not arrive in time");
+    }
     if (piece.size() > bytes_max - body.size()) {
       worker_.shared().metrics.limit_exceeded(admin::Limit::kBodyBytes);
       co_return fail(Code::kTooLarge, Side::kDownstream,
@@ -228,6 +235,8 @@ Task<Result<std::string>> Run::read_body() {
 }
 
 Task<http::Response> Run::decide_and_forward() {
+  // Only now: a body may take its time, and a receipt may end meanwhile.
+  exchange_.now = worker_.clock().wall_seconds();
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
   if (Deny* deny = std::get_if<Deny>(&decision)) {
     refusal_ = std::move(deny->refusal);

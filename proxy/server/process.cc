@@ -146,7 +146,9 @@ Result<void> Process::start() {
   }
   home_gate_ = std::make_unique<Gate>(home().context.get_executor());
   CHECK(open_audit());
-  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_);
+  upstream::SessionSeal::Key session_key{};
+  home().rng.fill(session_key);
+  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, session_key);
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

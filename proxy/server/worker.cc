@@ -81,7 +81,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
       continue;
     }
     upstreams_[upstream.name] = upstream::make_http_upstream(
-        upstream, config.timeouts, config.limits, dialer, clock_, background_,
+        upstream, config.timeouts, config.limits, shared_.session_key, dialer, clock_, background_,
         [this, name = upstream.name] { return client_contexts_[name]; });
   }
   return {};

@@ -21,6 +21,7 @@
 #include "proxy/identity/identity.h"
 #include "proxy/net/socket.h"
 #include "proxy/tls/tls.h"
+#include "proxy/upstream/session_seal.h"
 #include "proxy/upstream/upstream.h"
 
 namespace mandated::server {
@@ -32,6 +33,7 @@ struct Shared {
   admin::Metrics& metrics;
   const receipt::AnchorSet& anchors;
   receipt::ReplayMemory& replays;
+  upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
 };

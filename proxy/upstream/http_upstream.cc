@@ -25,13 +25,21 @@ PoolOptions pool_options(const config::Upstream& config, const config::Timeouts&
   return options;
 }
 
+constexpr std::string_view kSessionField = "mcp-session-id";
+
+// To another peer a session does not exist (MCP 2025-11-25, "Session Management").
+protocol::Rejection no_such_session(const protocol::Call& call) {
+  return {404, protocol::kInvalidRequest, "There is no such session.", call.id, {}};
+}
+
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const config::Upstream& config, PoolOptions options, Clock::Duration stream_idle,
-               net::Dialer& dialer, Clock& clock, Gate& gate,
+               const SessionSeal::Key& session_key, net::Dialer& dialer, Clock& clock, Gate& gate,
                std::function<tls::ContextPtr()> context)
       : config_(config),
         stream_idle_(stream_idle),
+        seal_(session_key, config.name),
         pool_(std::move(options), dialer, clock, gate, std::move(context)) {}
 
   Task<Result<http::Response>> forward(Permit, const Outgoing& outgoing) override {
@@ -42,6 +50,11 @@ class HttpUpstream final : public Upstream {
     std::string bytes;
     Pool::Payload payload;
     if (outgoing.call != nullptr) {
+      if (!outgoing.call->session_id.empty()) {
+        const auto session_id = seal_.open(outgoing.call->session_id, outgoing.peer);
+        if (!session_id) co_return protocol::to_response(no_such_session(*outgoing.call));
+        head.fields.set(std::string(kSessionField), *session_id);
+      }
       protocol::set_delegation_fields(head.fields, outgoing.receipts, outgoing.proof);
       // A list must come back in a form that can be read and cut down.
       if (outgoing.call->list != protocol::List::kNone) head.fields.remove("accept-encoding");
@@ -54,7 +67,13 @@ class HttpUpstream final : public Upstream {
       protocol::set_delegation_fields(head.fields, {}, {});
       if (!outgoing.stream->ended()) payload.stream = outgoing.stream;
     }
-    co_return co_await pool_.send(head, payload, outgoing.deadline, stream_idle_, outgoing.cancel);
+    CO_TRY(http::Response response,
+           co_await pool_.send(head, payload, outgoing.deadline, stream_idle_, outgoing.cancel));
+    const auto given = response.head.fields.single(kSessionField);
+    if (outgoing.call != nullptr && given) {
+      response.head.fields.set(std::string(kSessionField), seal_.seal(*given, outgoing.peer));
+    }
+    co_return response;
   }
 
   void retire_connections() override { pool_.retire_connections(); }
@@ -68,6 +87,7 @@ class HttpUpstream final : public Upstream {
 
   const config::Upstream& config_;
   Clock::Duration stream_idle_;
+  SessionSeal seal_;
   Pool pool_;
 };
 
@@ -75,11 +95,12 @@ class HttpUpstream final : public Upstream {
 
 std::unique_ptr<Upstream> make_http_upstream(const config::Upstream& config,
                                              const config::Timeouts& timeouts,
-                                             const config::Limits& limits, net::Dialer& dialer,
-                                             Clock& clock, Gate& gate,
+                                             const config::Limits& limits,
+                                             const SessionSeal::Key& session_key,
+                                             net::Dialer& dialer, Clock& clock, Gate& gate,
                                              std::function<tls::ContextPtr()> context) {
   return std::make_unique<HttpUpstream>(config, pool_options(config, timeouts, limits),
-                                        timeouts.stream_idle, dialer, clock, gate,
+                                        timeouts.stream_idle, session_key, dialer, clock, gate,
                                         std::move(context));
 }
 

@@ -98,7 +98,7 @@ struct Proxy {
         std::shared_ptr<const Wallet> wallet, const receipt::AnchorSet& anchors)
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
-        shared{config, audit, metrics, anchors, replays} {
+        shared{config, audit, metrics, anchors, replays, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
     worker =

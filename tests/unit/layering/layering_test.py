@@ -43,7 +43,7 @@ ONLY = {
 # A third party's header and the places that may know it.
 HOMES = {
     r"openssl/": ["proxy/tls/", "proxy/identity/", "filters/receipt/", "proxy/base/random.cc",
-                  "proxy/audit/"],
+                  "proxy/upstream/session_seal.cc", "proxy/audit/"],
     r"nghttp2/": ["proxy/http/"],
     r"yaml-cpp/": ["config/"],
     r"valijson/": ["config/"],

@@ -39,20 +39,23 @@ TEST_P(Finds, TheFirstRouteThatFits) {
 
 INSTANTIATE_TEST_SUITE_P(
     Route, Finds,
-    testing::Values(Case{"agent", "x", "/mcp", "mcp"}, Case{"agent", "x", "/mcp?a=/../b", "mcp"},
-                    Case{"agent", "x", "/mcp/y", "mcp"}, Case{"agent", "x", "/mcpx", ""},
-                    Case{"other", "x", "/mcp", ""}, Case{"other", "x", "/mcp/deep", "deep"},
-                    Case{"o", "files.example", "/any", "host"},
-                    Case{"o", "FILES.example:8443", "/any", "host"},
-                    Case{"o", "files.example.org", "/any", ""}, Case{"o", "[::1]:1", "/any", ""},
-                    Case{"o", "x", "/api/v1", "slash"}, Case{"o", "x", "/api", ""},
-                    // Whoever reads these otherwise than we do would be reached past the rule.
-                    Case{"agent", "x", "/mcp/../mcp", ""},
-                    Case{"agent", "x", "/mcp/%2e%2E/mcp", ""}, Case{"agent", "x", "//mcp", ""},
-                    Case{"agent", "x", "/mcp/.", ""}, Case{"agent", "x", "/mcp%2fdeep", ""},
-                    Case{"agent", "x", "/mcp\\deep", ""}, Case{"agent", "x", "/mcp;x/deep", ""},
-                    Case{"agent", "x", "/mcp/%00", ""}, Case{"agent", "x", "*", ""},
-                    Case{"agent", "x", "", ""}));
+    testing::Values(
+        Case{"agent", "x", "/mcp", "mcp"}, Case{"agent", "x", "/mcp?a=/../b", "mcp"},
+        Case{"agent", "x", "/mcp/y", "mcp"}, Case{"agent", "x", "/mcpx", ""},
+        Case{"other", "x", "/mcp", ""}, Case{"other", "x", "/mcp/deep", "deep"},
+        Case{"o", "files.example", "/any", "host"}, Case{"o", "FILES.example:8443", "/any", "host"},
+        Case{"o", "files.example.org", "/any", ""}, Case{"o", "[::1]:1", "/any", ""},
+        Case{"o", "x", "/api/v1", "slash"}, Case{"o", "x", "/api", ""},
+        // Whoever reads these otherwise than we do would be reached past the rule.
+        Case{"agent", "x", "/mcp/../mcp", ""}, Case{"agent", "x", "/mcp/%2e%2E/mcp", ""},
+        Case{"agent", "x", "//mcp", ""}, Case{"agent", "x", "/mcp/.", ""},
+        Case{"agent", "x", "/mcp%2fdeep", ""}, Case{"agent", "x", "/mcp\\deep", ""},
+        Case{"agent", "x", "/mcp;x/deep", ""}, Case{"o", "files.example", "/%6dcp", ""},
+        Case{"o", "files.example", "/m%63P", ""}, Case{"o", "files.example", "/a%7Eb", ""},
+        Case{"o", "files.example", "/a%4", ""}, Case{"o", "files.example", "/a%zz", ""},
+        Case{"o", "files.example", "/a%20b", "host"},
+        Case{"o", "files.example", "/a?q=%6d", "host"}, Case{"agent", "x", "/mcp/%00", ""},
+        Case{"agent", "x", "*", ""}, Case{"agent", "x", "", ""}));
 
 }  // namespace
 }  // namespace mandated::route

@@ -52,7 +52,7 @@ class ExchangeTest : public testing::Test {
   ExchangeTest()
       : config_(load()),
         metrics_(names(), admin::BuildInfo{}),
-        shared_{config_, audit_, metrics_, anchors_, replays_} {
+        shared_{config_, audit_, metrics_, anchors_, replays_, {}} {
     worker_ = std::move(*Worker::make(shared_, clock_, rng_, network_, nullptr, nullptr));
     worker_->listen(network_.listen({"127.0.0.1", 1000, {}}), config_.listeners.front());
     listener_ = network_.listen({"127.0.0.1", 3000, {}});
@@ -94,10 +94,37 @@ class ExchangeTest : public testing::Test {
         co_await http::serve_cleartext(*stream, http::ServerLimits{}, clock_, gate_, server_));
   }
 
+  struct Answer;
+  // A call of which a byte comes each second.
+  Task<void> trickle(Answer& answer) {
+    Result<net::StreamPtr> stream =
+        co_await network_.dial({"127.0.0.1", 1000, {}}, Clock::Time::max());
+    const auto connection =
+        http::make_http1_client(std::move(*stream), http::ClientLimits{}, clock_, gate_);
+    const Result<void> asked = co_await trickle_on(*connection, answer);
+    if (!asked) answer.error = to_string(asked.error().code);
+    connection->close();
+  }
+  Task<Result<void>> trickle_on(http::ClientConnection& connection, Answer& answer) {
+    http::RequestHead head{"POST", "http", "127.0.0.1:1000", "/open", {}};
+    head.fields.set("content-type", "application/json");
+    head.fields.set("content-length", "100");
+    CO_TRY(std::unique_ptr<http::ClientStream> stream, co_await connection.start(head, false));
+    for (int second = 0; second < 20; ++second) {
+      const Result<void> sent = co_await stream->send(" ", false);
+      if (!sent) break;
+      co_await clock_.sleep_for(1s);
+    }
+    CO_TRY(const http::ResponseHead response, co_await stream->response());
+    answer.status = response.status;
+    co_return Result<void>();
+  }
+
   struct Answer {
     int status = 0;
     std::string body;
     std::string type;
+    std::string session;
     std::string error;  // where there is no answer
   };
   Task<void> ask_task(http::RequestHead head, std::string body, Answer& answer) {
@@ -116,6 +143,7 @@ class ExchangeTest : public testing::Test {
     if (!body.empty()) static_cast<void>(co_await stream->send(body, true));
     CO_TRY(const http::ResponseHead response, co_await stream->response());
     answer.status = response.status;
+    answer.session = response.fields.single("mcp-session-id").value_or("");
     answer.type = response.fields.single("content-type").value_or("");
     CO_TRY(answer.body, co_await http::read_all(stream->body(), 4U << 20U));
     co_return Result<void>();
@@ -330,6 +358,41 @@ TEST_F(ExchangeTest, PlainHttpPassesThroughWithItsBodyAndIsRecorded) {
   EXPECT_EQ(decisions(true), 1);
   EXPECT_EQ(ask("/plain", "", "GET").status, 201);
   EXPECT_EQ(server_.seen[1], "GET /plain ");
+}
+
+TEST_F(ExchangeTest, ASessionIsOfUseOnlyAsItWasGiven) {
+  struct Opens {
+    static Task<void> answer(http::ServerStream& stream, std::string& asked) {
+      asked = stream.head().fields.single("mcp-session-id").value_or("none");
+      http::ResponseHead head;
+      head.status = 202;
+      head.fields.set("mcp-session-id", "S1");
+      static_cast<void>(co_await stream.respond(head, true));
+    }
+  };
+  std::string asked;
+  server_.answer = [&asked](http::ServerStream& stream) { return Opens::answer(stream, asked); };
+  const std::string notice = R"({"jsonrpc":"2.0","method":"notifications/initialized"})";
+  const std::string session = ask("/open", notice).session;
+  EXPECT_EQ(asked, "none");
+  EXPECT_NE(session, "S1");
+  http::Fields fields;
+  fields.set("mcp-session-id", session);
+  EXPECT_EQ(ask("/open", notice, "POST", fields).status, 202);
+  EXPECT_EQ(asked, "S1");
+  fields.set("mcp-session-id", "S1");  // the server's own id, as another peer might learn it
+  const std::size_t seen = server_.seen.size();
+  EXPECT_EQ(ask("/open", notice, "POST", fields).status, 404);
+  EXPECT_EQ(server_.seen.size(), seen);
+}
+
+TEST_F(ExchangeTest, ABodyThatTricklesIsGivenUpAtTheCallsDeadline) {
+  Answer answer;
+  gate_.spawn(trickle(answer));
+  EXPECT_TRUE(clock_.run_until([&] { return answer.status != 0 || !answer.error.empty(); }, 60s));
+  EXPECT_EQ(answer.status, 408);
+  EXPECT_TRUE(server_.seen.empty());
+  EXPECT_EQ(decisions(false), 1);
 }
 
 TEST_F(ExchangeTest, AForeignOriginIsRefused) {
