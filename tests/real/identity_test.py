@@ -64,6 +64,16 @@ class Certificates(World):
         time.sleep(2.1)
         self.assert_turned_away(self.tls(short), 1)
 
+    def test_a_connection_does_not_outlive_the_certificate_that_opened_it(self):
+        client = Client(self.proxy.port, self.tls(self.svid(AGENT, words=("--ttl", "3s"))), self.receipts)
+        self.addCleanup(client.close)
+        self.assertEqual(code_of(client.call(arguments={"a": 1})), "allowed")
+        time.sleep(4)
+        status, text = client.post(json.dumps(client.message("tools/call", {"name": "echo", "arguments": {}})),
+                                   client.headers("tools/call", "echo"))
+        self.assertEqual((status, json.loads(text)["code"]), (403, "denied"), text)
+        self.assertEqual(len(self.fake.calls), 1)
+
     def test_known_workload_that_the_route_does_not_name(self):
         # A good certificate, so there is a connection; the route's allowed_peers turn the call away.
         client = Client(self.proxy.port, self.tls(self.svid("spiffe://acme.example/elsewhere/x")), self.receipts)

@@ -31,7 +31,7 @@ export class Wire {
         response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
         response.on("error", reject);
       });
-      sent.setTimeout(15000, () => sent.destroy(new Error("no answer within 15 s")));
+      sent.setTimeout(60000, () => sent.destroy(new Error("no answer within 60 s")));
       sent.on("error", reject);
       sent.end(body);
     });
