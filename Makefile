@@ -1,14 +1,6 @@
 # Thin: every target is one script or one build, each of which can be called by hand.
 SHELL := /bin/bash
 
-MANDATED_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/mandated
-CCACHE_DIR ?= $(MANDATED_CACHE)/ccache
-CCACHE_MAXSIZE ?= 5G
-# A clone in another folder finds the same objects.
-CCACHE_BASEDIR := $(CURDIR)
-CCACHE_NOHASHDIR := 1
-export MANDATED_CACHE CCACHE_DIR CCACHE_MAXSIZE CCACHE_BASEDIR CCACHE_NOHASHDIR
-
 .PHONY: run test bench lint fuzz soak release clean
 
 run: release ## the main job: a real agent's tool calls held to a signed receipt

@@ -67,6 +67,7 @@ class Http1Exchange final : public ServerStream, private Body {
   bool closes() const { return closes_; }
 
  private:
+  Result<void> parse_buffered(std::string& piece);
   Task<Result<void>> await_body();
   bool body_done() const {
     return connection_.parser.framed().framing == Framing::kNone || connection_.parser.body_done();
@@ -78,6 +79,7 @@ class Http1Exchange final : public ServerStream, private Body {
   const RequestHead head_;
   BodyWriter answer_;
   std::uint64_t body_read_ = 0;
+  std::optional<Error> body_error_;
   bool continued_ = false;
   bool responded_ = false;
   bool closes_ = false;
@@ -87,31 +89,35 @@ class Http1Exchange final : public ServerStream, private Body {
 
 Task<Result<std::string>> Http1Exchange::read() {
   std::string piece;
-  while (!body_done()) {
-    while (!body_done() && piece.size() < kBodyPieceMax) {
-      Result<std::size_t> taken = connection_.parser.parse_body(connection_.input.unread(), piece);
-      if (!taken) {
-        closes_ = true;
-        taken.error().side = Side::kDownstream;
-        co_return Failure(std::move(taken).error());
-      }
-      if (*taken == 0) break;
-      connection_.input.consume(*taken);
+  while (!body_done() && piece.empty()) {
+    if (body_error_) co_return Failure(*body_error_);
+    Result<void> parsed = parse_buffered(piece);
+    if (parsed && piece.empty() && !body_done()) parsed = co_await await_body();
+    if (!parsed) {
+      body_error_ = std::move(parsed).error();
+      body_error_->side = Side::kDownstream;
+      closes_ = true;
     }
-    if (!piece.empty()) break;
-    if (body_done()) break;
-    CO_CHECK(co_await await_body());
   }
   body_read_ += piece.size();
   co_return piece;
+}
+
+/// Takes what is here of the body, up to one piece.
+Result<void> Http1Exchange::parse_buffered(std::string& piece) {
+  while (!body_done() && piece.size() < kBodyPieceMax) {
+    TRY(const std::size_t taken, connection_.parser.parse_body(connection_.input.unread(), piece));
+    if (taken == 0) break;
+    connection_.input.consume(taken);
+  }
+  return {};
 }
 
 /// Waits for more of the body, after asking for it if the peer waits for that (RFC 9110
 /// section 10.1.1).
 Task<Result<void>> Http1Exchange::await_body() {
   if (connection_.input.ended()) {
-    closes_ = true;
-    co_return fail(connection_.input.end_reason().code, Side::kDownstream,
+    co_return fail(connection_.input.end_reason().code,
                    "the peer closed in the middle of its request");
   }
   if (connection_.parser.expects_continue() && !continued_ && !responded_ &&
@@ -124,9 +130,8 @@ Task<Result<void>> Http1Exchange::await_body() {
   co_await connection_.input.wait();
   const bool late = connection_.waiting.expired();
   connection_.waiting.set_deadline(Watchdog::kNever);
-  if (!late) co_return Result<void>();
-  closes_ = true;
-  co_return fail(Code::kTimeout, Side::kDownstream, "the request's body did not come in time");
+  if (late) co_return fail(Code::kTimeout, "the request's body did not come in time");
+  co_return Result<void>();
 }
 
 bool Http1Exchange::body_can_be_discarded() const {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
@@ -32,6 +33,7 @@ constexpr std::size_t kReadBytes = 65536;
 constexpr std::size_t kLogLineBytesMax = 1024;
 constexpr int kLogLinesPerSecond = 20;
 constexpr Clock::Duration kLastWords = std::chrono::seconds(1);
+constexpr std::size_t kLastWordsBytes = 1U << 20U;
 constexpr auto kInherited = std::to_array<std::string_view>({"PATH", "HOME", "LANG"});
 
 // Both ends, close-on-exec, and none of them 0, 1 or 2, which the child's dup2 would trample on.
@@ -167,6 +169,7 @@ class Process {
 
  private:
   std::optional<std::string> take_line();
+  std::size_t read_last_words(boost::asio::mutable_buffer room, boost::system::error_code& error);
   void reap();
   void close_descriptor(Descriptor& descriptor) {
     boost::system::error_code ignored;
@@ -188,6 +191,8 @@ class Process {
   bool skipping_ = false;    // inside a line that was too long
   bool ending_ = false;
   bool reaped_ = false;
+  bool last_words_ = false;  // it is gone, and what it wrote is all there will be
+  std::size_t last_words_bytes_ = 0;
   Event gone_;
   std::unique_ptr<Clock::Timer> timer_;
 };
@@ -223,13 +228,31 @@ Task<Result<std::string>> Process::read_line(std::shared_ptr<Process> self) {
     const std::size_t held = self->buffer_.size();
     self->buffer_.resize(held + kReadBytes);
     boost::system::error_code error;
-    const std::size_t count = co_await self->out_.async_read_some(
-        boost::asio::buffer(self->buffer_.data() + held, kReadBytes),
-        boost::asio::redirect_error(use_task, error));
+    const auto room = boost::asio::buffer(self->buffer_.data() + held, kReadBytes);
+    std::size_t count = 0;
+    if (!self->last_words_) {
+      count =
+          co_await self->out_.async_read_some(room, boost::asio::redirect_error(use_task, error));
+    }
+    if (self->last_words_ && count == 0) count = self->read_last_words(room, error);
     self->buffer_.resize(held + count);
     // What stands there without a newline is half a message, and no answer.
     if (error) co_return fail(Code::kEnd, Side::kUpstream, "the server closed its output");
   }
+}
+
+// What is still in the pipe, without waiting for more. A descendant that has left the group may go
+// on writing: it gets no further than a pipe's capacity.
+std::size_t Process::read_last_words(boost::asio::mutable_buffer room,
+                                     boost::system::error_code& error) {
+  if (last_words_bytes_ >= kLastWordsBytes) {
+    error = boost::asio::error::eof;
+    return 0;
+  }
+  error = {};
+  const std::size_t count = out_.read_some(room, error);
+  last_words_bytes_ += count;
+  return count;
 }
 
 Task<Result<void>> Process::write(std::shared_ptr<Process> self, std::string_view bytes) {
@@ -259,7 +282,10 @@ void Process::reap() {
   close_descriptor(in_);
   // Its pipes end with its group, unless a descendant has left the group.
   timer_ = clock_.call_at(clock_.now() + kLastWords, [this] {
-    close_descriptor(out_);
+    boost::system::error_code ignored;
+    last_words_ = true;
+    out_.non_blocking(true, ignored);
+    out_.cancel(ignored);
     close_descriptor(err_);
   });
 }

@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"Batch", R"([{"jsonrpc":"2.0","id":1,"method":"ping"}])", kInvalidRequest},
         Bad{"EmptyBatch", "[]", kInvalidRequest}, Bad{"Scalar", "1", kInvalidRequest},
         Bad{"Null", "null", kInvalidRequest}, Bad{"EmptyObject", "{}", kInvalidRequest}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     JsonRpc, ParseMessageRefuses,
@@ -165,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"ParamsArray", request("[1]"), kInvalidRequest, "7"},
         Bad{"ParamsNull", request("null"), kInvalidRequest, "7"},
         Bad{"MetaText", request(R"({"name":"t","_meta":"x"})"), kInvalidParams, "7"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& each) { return each.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     LookAlikes, ParseMessageRefuses,
@@ -181,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"MetaMember", request(R"({"name":"t","_Meta":{}})"), kInvalidRequest, "7"},
         Bad{"ReceiptKey", request(R"({"name":"t","_meta":{"io.mandated/Receipt":["x"]}})"),
             kInvalidRequest, "7"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& each) { return each.param.name; });
 
 TEST(ParseMessage, ArgumentsMayDifferByCase) {
   EXPECT_TRUE(parse_message(request(R"({"name":"t","arguments":{"a":1,"A":2}})")));

@@ -76,7 +76,7 @@ class PosixChildTest : public ::testing::Test {
     spin([&done] { return done; });
   }
   void spin(const std::function<bool()>& done) {
-    const Clock::Time patience = clock.now() + 20s;
+    const Clock::Time patience = clock.now() + 60s;
     while (!done() && clock.now() < patience) {
       context.restart();
       context.run_one_for(10ms);
@@ -120,6 +120,13 @@ TEST_F(PosixChildTest, ManyLinesAtOnceAndOneInPieces) {
   ASSERT_TRUE(start(shell("seq 1 20000; printf 'a'; sleep 0.05; printf 'b\\n'")));
   for (int i = 1; i <= 20000; ++i) ASSERT_EQ(read(), std::to_string(i));
   EXPECT_EQ(read(), "ab");
+}
+
+TEST_F(PosixChildTest, WhatItWroteBeforeItsEndIsReadHoweverLate) {
+  ASSERT_TRUE(start(shell("seq 1 5000; setsid sleep 20 &")));
+  run(clock.sleep_for(1500ms));  // gone for more than a second
+  for (int i = 1; i <= 5000; ++i) ASSERT_EQ(read(), std::to_string(i));
+  EXPECT_EQ(read(), "!end");
 }
 
 TEST_F(PosixChildTest, ALineThatIsTooLongIsSkipped) {
@@ -171,19 +178,26 @@ TEST_F(PosixChildTest, TheWorkingDirectory) {
 
 TEST_F(PosixChildTest, NoDescriptorIsInherited) {
   const int leaked = open("/dev/null", O_RDONLY);  // on purpose without O_CLOEXEC
-  ASSERT_TRUE(
-      start(shell("ls /proc/$$/fd | tr '\\n' ' '; echo; readlink /proc/$$/fd/* | grep -c "
-                  "pipe: ; readlink /proc/$$/fd/* | grep -c /dev/null")));
-  // The shell may hold descriptors of its own, but none of ours.
-  read();
-  EXPECT_EQ(read(), "3");
-  EXPECT_EQ(read(), "0");
+  ASSERT_GT(leaked, 2);
+  ASSERT_LT(leaked, 64);
+  Command command;
+  command.argv = {"readlink"};
+  for (int each = 0; each < 64; ++each) {
+    command.argv.push_back("/proc/self/fd/" + std::to_string(each));
+  }
+  ASSERT_TRUE(start(command));
+  for (int each = 0; each < 3; ++each) EXPECT_EQ(read().substr(0, 6), "pipe:[");
+  EXPECT_EQ(read(), "!end");
   close(leaked);
 }
 
 TEST_F(PosixChildTest, SignalsHaveTheirDefaults) {
-  ASSERT_TRUE(start(shell("grep -E 'Sig(Ign|Blk)' /proc/$$/status | tr -s '\\t\\n' ' '; echo")));
-  EXPECT_EQ(read(), "SigBlk: 0000000000000000 SigIgn: 0000000000000000 ");
+  ASSERT_TRUE(
+      start(shell("while read name bits; do case $name in SigBlk:|SigIgn:) "
+                  "printf '%s %x ' $name $((0x$bits & ~0x180000000));; esac; "
+                  "done </proc/$$/status; echo")));
+  // Less 32 and 33, glibc's own, which whoever was started by posix_spawn (so by make) ignores.
+  EXPECT_EQ(read(), "SigBlk: 0 SigIgn: 0 ");
 }
 
 TEST_F(PosixChildTest, ItLeadsAGroupOfItsOwn) {
@@ -375,7 +389,7 @@ class RealServerTest : public ::testing::Test {
     std::promise<void> closed;
     boost::asio::co_spawn(home, close_all(*upstream, gate),
                           [&closed](const std::exception_ptr&) { closed.set_value(); });
-    EXPECT_EQ(closed.get_future().wait_for(20s), std::future_status::ready);
+    EXPECT_EQ(closed.get_future().wait_for(60s), std::future_status::ready);
     work.reset();
     thread.join();
   }
@@ -396,7 +410,7 @@ class RealServerTest : public ::testing::Test {
     Answer answer;
     boost::asio::co_spawn(here, fetch(*upstream, std::move(request), answer),
                           [](const std::exception_ptr&) {});
-    here.run_for(20s);
+    here.run_for(60s);
     return answer;
   }
   static Task<void> fetch(StdioUpstream& upstream, StdioRequest request, Answer& answer) {
@@ -419,7 +433,7 @@ class RealServerTest : public ::testing::Test {
     request.body = std::move(body);
     request.version = "2025-11-25";
     request.session_id = std::move(session);
-    request.deadline = std::chrono::steady_clock::now() + 15s;
+    request.deadline = std::chrono::steady_clock::now() + 50s;
     return request;
   }
   StdioRequest stateless(std::string body) {
