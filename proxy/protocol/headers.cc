@@ -226,8 +226,18 @@ bool says_anywhere(const json::Value& object, std::string_view text) {
                      });
 }
 
+// True unless an argument goes by the header's name and says something else.
+bool agrees_with_namesake(const json::Value& arguments, std::string_view header,
+                          std::string_view text) {
+  return std::all_of(arguments.object().begin(), arguments.object().end(),
+                     [&](const json::Member& member) {
+                       return !looks_alike(member.name, header) || says(member.value, text);
+                     });
+}
+
 // Which argument a Mcp-Param-* header mirrors stands in the tool's schema, which we do not have.
-// But it mirrors one: a header that says what no argument says is a contradiction.
+// But it mirrors one: a header that says what no argument says is a contradiction, and so is one
+// that differs from the argument of its own name.
 Accepted<void> check_params(const http::Fields& fields, const Message& message) {
   const json::Value* arguments =
       message.params() == nullptr ? nullptr : message.params()->find("arguments");
@@ -236,7 +246,8 @@ Accepted<void> check_params(const http::Fields& fields, const Message& message) 
     const auto value = fields.single(field.name);
     const auto decoded = value ? decode_header_value(*value) : std::nullopt;
     if (!decoded || message.method() != "tools/call" || arguments == nullptr ||
-        !arguments->is_object() || !says_anywhere(*arguments, *decoded)) {
+        !arguments->is_object() || !says_anywhere(*arguments, *decoded) ||
+        !agrees_with_namesake(*arguments, field.name.substr(kParamPrefix.size()), *decoded)) {
       return mismatch("A Mcp-Param header does not match the arguments in the body.", message);
     }
   }

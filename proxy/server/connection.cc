@@ -48,7 +48,7 @@ Task<void> record_refused_peer(Worker& worker, const config::Listener& listener,
   worker.shared().metrics.handshake_failed(error.code);
   log::warn("connection.handshake_failed",
             {{"listener", listener.name}, {"code", to_string(error.code)}, {"why", error.text}});
-  if (error.code != Code::kPeerIdentity) co_return;
+  if (error.code != Code::kPeerIdentity || !worker.may_record_refused_peer()) co_return;
   audit::Record record;
   record.time = worker.clock().wall();
   record.exchange = worker.rng().identifier();

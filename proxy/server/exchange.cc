@@ -282,7 +282,8 @@ Task<http::Response> Run::forward(Permit permit) {
 // Lists show only what the receipt grants.
 Task<Result<http::Response>> Run::narrow(http::Response response) {
   if (!understood_ || exchange_.call.list == protocol::List::kNone ||
-      exchange_.route->mandate.mode == config::MandateMode::kOff || response.head.status != 200) {
+      exchange_.route->mandate.mode == config::MandateMode::kOff ||
+      response.head.status / 100 != 2 || response.body->ended()) {
     co_return response;
   }
   if (response.head.fields.count("content-encoding") > 0) {

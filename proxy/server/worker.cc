@@ -119,6 +119,13 @@ tls::ContextPtr Worker::server_context(const config::Listener& listener) const {
   return found == server_contexts_.end() ? nullptr : found->second;
 }
 
+bool Worker::may_record_refused_peer() {
+  constexpr Clock::Duration kApart = std::chrono::seconds(1);
+  if (clock_.now() < next_refused_peer_) return false;
+  next_refused_peer_ = clock_.now() + kApart;
+  return true;
+}
+
 void Worker::count_cache() {
   shared_.metrics.receipt_cache_hits().add(
       static_cast<double>(chains_.hits() - std::exchange(counted_hits_, chains_.hits())));

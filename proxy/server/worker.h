@@ -72,6 +72,9 @@ class Worker {
   tls::ContextPtr server_context(const config::Listener& listener) const;
   /// Never null: the configuration was checked.
   upstream::Upstream& upstream(const std::string& name) const { return *upstreams_.at(name); }
+  /// Whether one more peer that was refused in its handshake may take a line of the audit trail:
+  /// strangers must not be able to fill the disk. All of them are counted in the metrics.
+  bool may_record_refused_peer();
   /// Adds what the receipt cache did since the last call to the metrics.
   void count_cache();
 
@@ -101,6 +104,7 @@ class Worker {
   http::ServerLimits server_limits_;
   std::unique_ptr<WalletSource> wallet_;
   receipt::ChainCache chains_;
+  Clock::Time next_refused_peer_{};
   std::uint64_t counted_hits_ = 0;
   std::uint64_t counted_misses_ = 0;
   std::unique_ptr<const FilterChain> filters_;

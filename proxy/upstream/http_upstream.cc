@@ -57,7 +57,10 @@ class HttpUpstream final : public Upstream {
       }
       protocol::set_delegation_fields(head.fields, outgoing.receipts, outgoing.proof);
       // A list must come back in a form that can be read and cut down.
-      if (outgoing.call->list != protocol::List::kNone) head.fields.remove("accept-encoding");
+      if (outgoing.call->list != protocol::List::kNone) {
+        head.fields.remove("accept-encoding");
+        head.fields.remove("range");
+      }
       if (outgoing.call->message) bytes = protocol::without_receipt(*outgoing.call->message);
       // The length is ours: a body that was decoded and checked is sent as it was checked.
       head.fields.remove("content-length");

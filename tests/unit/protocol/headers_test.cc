@@ -216,6 +216,24 @@ TEST(CheckHeaders, MethodAndNameMustAgreeWithTheBody) {
   }
 }
 
+TEST(CheckHeaders, AParamHeaderCannotBorrowAnotherArgumentsValue) {
+  const std::string body =
+      R"({"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"read","arguments":)"
+      R"({"path":"/ok/a","note":"/etc/shadow"},"_meta":)"
+      R"({"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+      R"("io.modelcontextprotocol/clientCapabilities":{}}}})";
+  for (const char* field : {"mcp-param-path", "mcp-param-note"}) {
+    http::RequestHead head = stateless_post("tools/call", "read");
+    head.fields.add(field, "/etc/shadow");
+    const auto outcome = check(head, body);
+    if (field == std::string_view("mcp-param-note")) {
+      EXPECT_TRUE(outcome);
+    } else {
+      expect_rejected(outcome, 400, kHeaderMismatch);
+    }
+  }
+}
+
 TEST(CheckHeaders, FieldsThatStandTwiceAreAMismatch) {
   for (const char* field : {"mcp-method", "mcp-name"}) {
     http::RequestHead head = stateless_post("tools/call", "read");

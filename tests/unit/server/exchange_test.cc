@@ -339,6 +339,16 @@ TEST_F(ExchangeTest, AListIsEmptyWithoutAReceipt) {
   EXPECT_NE(streamed.body.find("\"tools\":[]"), std::string::npos) << streamed.body;
 }
 
+TEST_F(ExchangeTest, AListIsCutDownWhateverStatusItComesWith) {
+  for (const int status : {201, 203, 206}) {
+    answers(status, "application/json",
+            {R"({"jsonrpc":"2.0","id":8,"result":{"tools":[{"name":"a"}]}})"});
+    const Answer answer = ask("/mcp", kListing);
+    EXPECT_EQ(answer.status, status);
+    EXPECT_NE(answer.body.find("\"tools\":[]"), std::string::npos) << answer.body;
+  }
+}
+
 TEST_F(ExchangeTest, AListThatCannotBeReadIsNotShown) {
   answers(200, "application/json", {R"({"jsonrpc":"2.0","id":8,"result":{"tools":[}})"});
   const Answer answer = ask("/mcp", kListing);
