@@ -23,6 +23,12 @@ bool host_matches(std::string_view wanted, std::string_view authority) {
                     [](char a, char b) { return a == lower(b); });
 }
 
+std::string folded(std::string_view text) {
+  std::string lowered(text);
+  std::transform(lowered.begin(), lowered.end(), lowered.begin(), lower);
+  return lowered;
+}
+
 bool path_matches(std::string_view prefix, std::string_view path) {
   if (!path.starts_with(prefix)) return false;
   return path.size() == prefix.size() || prefix.ends_with('/') || path[prefix.size()] == '/';
@@ -47,16 +53,15 @@ bool encodes_unreserved(std::string_view path) {
 
 bool is_ambiguous(std::string_view path) {
   if (encodes_unreserved(path)) return true;
-  std::string folded(path);
-  std::transform(folded.begin(), folded.end(), folded.begin(), lower);
+  const std::string lowered = folded(path);
   static constexpr std::array kDoubtful = {std::string_view("//"),  std::string_view("\\"),
                                            std::string_view("%2e"), std::string_view("%2f"),
                                            std::string_view("%5c"), std::string_view("%25"),
                                            std::string_view("/./"), std::string_view("/../"),
                                            std::string_view("%00"), std::string_view(";")};
-  if (folded.ends_with("/.") || folded.ends_with("/..")) return true;
+  if (lowered.ends_with("/.") || lowered.ends_with("/..")) return true;
   return std::any_of(kDoubtful.begin(), kDoubtful.end(), [&](std::string_view doubtful) {
-    return folded.find(doubtful) != std::string::npos;
+    return lowered.find(doubtful) != std::string::npos;
   });
 }
 
@@ -68,9 +73,10 @@ const config::Route* find(const config::Config& config, std::string_view listene
   if (!path.starts_with('/') || is_ambiguous(path)) return nullptr;
   for (const config::Route& route : config.routes) {
     const bool here = route.listener.empty() || route.listener == listener;
-    if (here && host_matches(route.host, authority) && path_matches(route.path, path)) {
-      return &route;
-    }
+    if (!here || !host_matches(route.host, authority)) continue;
+    if (path_matches(route.path, path)) return &route;
+    // Many servers ignore case: what differs from a rule only in that must not slip past it.
+    if (path_matches(folded(route.path), folded(path))) return nullptr;
   }
   return nullptr;
 }

@@ -19,6 +19,9 @@ namespace {
 // of one gives the caller an error instead of half an answer.
 constexpr std::size_t kHeldAnswerMax = 65536;
 
+// Between the deadline of a body, which is answered with 408, and the cut.
+constexpr Clock::Duration kLastWord = std::chrono::seconds(2);
+
 bool has_type(const http::ResponseHead& head, std::string_view type) {
   const std::optional<std::string_view> value = head.fields.single("content-type");
   if (!value) return false;
@@ -64,7 +67,7 @@ Task<void> record_outcome(Worker& worker, audit::Record record) {
 class Run {
  public:
   Run(Worker& worker, const Connection& connection, http::ServerStream& stream)
-      : worker_(worker), connection_(connection), stream_(stream) {}
+      : worker_(worker), connection_(connection), stream_(stream), held_(worker, peer_name()) {}
 
   Task<void> run();
 
@@ -81,6 +84,7 @@ class Run {
   Task<void> send(http::Response response);
 
   std::optional<http::Response> refuse_caller() const;
+  std::optional<http::Response> refuse_rebound_host() const;
   Task<Result<std::string>> read_body();
   Task<Result<void>> record_decision(bool permit, std::optional<audit::Refusal> refusal);
   Task<http::Response> refuse_early(http::Response response, std::string_view code,
@@ -88,6 +92,11 @@ class Run {
   void describe(audit::Record& record) const;
   void describe_call(audit::Record& record) const;
   void count(const audit::Record& outcome) const;
+  // Whom sessions and shares belong to.
+  std::string peer_name() const {
+    return connection_.peer.spiffe_id.empty() ? "listener:" + connection_.listener.name
+                                              : connection_.peer.spiffe_id;
+  }
   const protocol::Call* call() const { return understood_ ? &exchange_.call : nullptr; }
 
   Worker& worker_;
@@ -99,7 +108,7 @@ class Run {
   bool denied_ = false;
   bool gone_ = false;             // the caller went away
   std::function<void()> cancel_;  // ends the call to the upstream, while it lasts
-  std::size_t held_bytes_ = 0;    // of the process's buffered_bytes
+  Worker::HeldBytes held_;        // of bodies, given back at the end
   std::optional<Error> failure_;
   std::optional<receipt::Refusal> refusal_;
   int status_ = 0;
@@ -123,7 +132,7 @@ Task<void> Run::run() {
   http::Response response = co_await answer();
   co_await send(std::move(response));
   stream_.on_gone(nullptr);
-  worker_.shared().buffered_bytes.fetch_sub(held_bytes_);
+  held_.release();
 
   audit::Record outcome;
   describe(outcome);
@@ -149,25 +158,33 @@ Task<http::Response> Run::answer() {
   exchange_.upstream = worker_.config().find_upstream(exchange_.route->upstream);
   if (std::optional<http::Response> refusal = refuse_caller()) {
     co_return co_await refuse_early(std::move(*refusal), "denied",
-                                    "the caller is not one of the route's allowed peers, "
-                                    "or its certificate has expired");
+                                    "the caller is not one of the route's allowed peers");
   }
   if (exchange_.route->protocol == config::Protocol::kHttp) co_return co_await pass_through();
   co_return co_await understand();
 }
 
 std::optional<http::Response> Run::refuse_caller() const {
-  if (connection_.listener.tls == config::ListenerTls::kNone) return std::nullopt;
-  if (worker_.clock().wall() > connection_.peer_expires) {
-    return problem(403, "denied",
-                   "The certificate that this connection was opened with has expired.");
-  }
+  if (connection_.listener.tls == config::ListenerTls::kNone) return refuse_rebound_host();
   const std::vector<std::string>& allowed = exchange_.route->allowed_peers;
   const bool let_in = std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
     return identity::spiffe_id_matches(pattern, exchange_.caller.spiffe_id);
   });
   if (let_in) return std::nullopt;
   return problem(403, "denied", exchange_.caller.spiffe_id + " is not allowed to call this route.");
+}
+
+// A page in a browser can be made to reach a loopback port under a name of its own (DNS rebinding).
+std::optional<http::Response> Run::refuse_rebound_host() const {
+  if (connection_.listener.address.starts_with("unix:") || !exchange_.route->host.empty()) {
+    return std::nullopt;
+  }
+  std::string host = stream_.head().authority;
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string::npos && host.find(']', colon) == std::string::npos) host.resize(colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (net::Address{host, 0, {}}.is_local()) return std::nullopt;
+  return problem(403, "denied", "This listener is called by loopback names only.");
 }
 
 Task<http::Response> Run::pass_through() {
@@ -177,7 +194,7 @@ Task<http::Response> Run::pass_through() {
 }
 
 Task<http::Response> Run::understand() {
-  const Result<std::string> body = co_await read_body();
+  Result<std::string> body = co_await read_body();
   if (!body) {
     failure_ = body.error();
     co_return co_await refuse_early(failed(nullptr, body.error()), to_string(body.error().code),
@@ -202,27 +219,35 @@ Task<http::Response> Run::understand() {
   }
   exchange_.call = std::move(*call);
   understood_ = true;
+  *body = std::string();  // the call holds its own copy
+  if (exchange_.call.tool.size() > config.receipts.limits.tool_name_bytes_max) {
+    exchange_.call.tool.clear();
+    co_return co_await refuse_early(
+        protocol::to_response(protocol::Rejection{
+            400, protocol::kInvalidParams, "The tool's name is too long.", exchange_.call.id, {}}),
+        "too_large", "the tool's name is too long");
+  }
   co_return co_await decide_and_forward();
 }
 
 Task<Result<std::string>> Run::read_body() {
   const std::size_t bytes_max = worker_.config().limits.body_bytes_max;
-  std::atomic<std::size_t>& buffered = worker_.shared().buffered_bytes;
+  // Framing alone can trickle without ever giving a piece: then the exchange is cut.
+  const std::unique_ptr<Clock::Timer> cut =
+      worker_.clock().call_at(exchange_.deadline + kLastWord, [this] { stream_.reset(); });
   std::string body;
   while (true) {
     CO_TRY(std::string piece, co_await stream_.body().read());
-    if (piece.empty()) co_return body;
     if (worker_.clock().now() > exchange_.deadline) {
       co_return fail(Code::kTimeout, Side::kDownstream, "the body did not arrive in time");
     }
+    if (piece.empty()) co_return body;
     if (piece.size() > bytes_max - body.size()) {
       worker_.shared().metrics.limit_exceeded(admin::Limit::kBodyBytes);
       co_return fail(Code::kTooLarge, Side::kDownstream,
                      "the body is larger than " + std::to_string(bytes_max) + " bytes");
     }
-    held_bytes_ += piece.size();
-    if (buffered.fetch_add(piece.size()) + piece.size() >
-        worker_.config().limits.buffered_bytes_max) {
+    if (!held_.add(piece.size())) {
       worker_.shared().metrics.limit_exceeded(admin::Limit::kBufferedBytes);
       co_return fail(Code::kOverloaded, "too many bodies are under way at once");
     }
@@ -237,6 +262,11 @@ Task<Result<std::string>> Run::read_body() {
 Task<http::Response> Run::decide_and_forward() {
   // Only now: a body may take its time, and a receipt may end meanwhile.
   exchange_.now = worker_.clock().wall_seconds();
+  if (worker_.clock().wall() > connection_.peer_expires) {
+    constexpr std::string_view kWhy =
+        "The certificate that this connection was opened with has expired.";
+    co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
+  }
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
   if (Deny* deny = std::get_if<Deny>(&decision)) {
     refusal_ = std::move(deny->refusal);
@@ -258,9 +288,7 @@ Task<http::Response> Run::decide_and_forward() {
 
 Task<http::Response> Run::forward(Permit permit) {
   upstream::Upstream& upstream = worker_.upstream(exchange_.route->upstream);
-  const std::string peer = exchange_.caller.spiffe_id.empty()
-                               ? "listener:" + connection_.listener.name
-                               : exchange_.caller.spiffe_id;
+  const std::string peer = peer_name();
   const upstream::Outgoing outgoing{stream_.head(),  call(), &stream_.body(),    exchange_.receipts,
                                     exchange_.proof, peer,   exchange_.deadline, cancel_};
   Result<http::Response> response = fail(Code::kCancelled, "the caller went away");

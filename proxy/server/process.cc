@@ -1,5 +1,6 @@
 #include "proxy/server/process.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -318,6 +319,7 @@ void Process::run() {
   boost::asio::io_context signals_context{1};
   boost::asio::signal_set signals(signals_context, SIGTERM, SIGINT);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write
   for (const std::unique_ptr<Thread>& thread : threads_) {
     thread->thread = std::thread([context = &thread->context] { context->run(); });
   }
@@ -366,6 +368,18 @@ void Process::stop() {
   log::info("process.stopped");
 }
 
+// A connection takes a descriptor, and often one more towards its upstream.
+void raise_descriptor_limit(const config::Config& config) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < 2 * config.limits.connections_max) {
+    log::warn("process.few_descriptors", {{"descriptors_max", limit.rlim_max},
+                                          {"connections_max", config.limits.connections_max}});
+  }
+}
+
 }  // namespace
 
 int run_process(const config::Config& config, const ProcessOptions& options) {
@@ -377,6 +391,7 @@ int run_process(const config::Config& config, const ProcessOptions& options) {
                                          {"warning", "wall time is shifted; for tests only"}});
   }
   umask(077);
+  raise_descriptor_limit(config);
   Process process(config, options);
   const Result<void> started = process.start();
   if (!started) {

@@ -170,6 +170,32 @@ Task<void> Worker::drain() {
   co_await background_.wait_empty();
 }
 
+bool Worker::HeldBytes::add(std::size_t body_bytes) {
+  const config::Limits& limits = worker_.config().limits;
+  const std::size_t bytes = kBodyCost * body_bytes;
+  const std::size_t share =
+      std::max(limits.buffered_bytes_max / kPeersShare, kBodyCost * limits.body_bytes_max);
+  const auto held = worker_.held_by_peer_.find(peer_);
+  if ((held == worker_.held_by_peer_.end() ? 0 : held->second) + bytes > share) return false;
+  std::atomic<std::size_t>& all = worker_.shared_.buffered_bytes;
+  if (all.fetch_add(bytes) + bytes > limits.buffered_bytes_max) {
+    all.fetch_sub(bytes);
+    return false;
+  }
+  worker_.held_by_peer_[peer_] += bytes;
+  bytes_ += bytes;
+  return true;
+}
+
+void Worker::HeldBytes::release() {
+  if (bytes_ == 0) return;
+  worker_.shared_.buffered_bytes.fetch_sub(bytes_);
+  const auto held = worker_.held_by_peer_.find(peer_);
+  held->second -= bytes_;
+  if (held->second == 0) worker_.held_by_peer_.erase(held);
+  bytes_ = 0;
+}
+
 Worker::Live::Live(Worker& worker, net::Stream& stream) : worker_(worker) {
   position_ = worker_.live_.insert(worker_.live_.end(), &stream);
 }

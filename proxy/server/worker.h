@@ -78,6 +78,30 @@ class Worker {
   /// Adds what the receipt cache did since the last call to the metrics.
   void count_cache();
 
+  /// The memory that one exchange takes for bodies, out of limits.buffered_bytes_max of the
+  /// process. Nobody can take it all: a single peer gets a quarter at most on each worker, but
+  /// always enough for one body of the greatest size.
+  class HeldBytes {
+   public:
+    HeldBytes(Worker& worker, std::string peer) : worker_(worker), peer_(std::move(peer)) {}
+    ~HeldBytes() { release(); }
+    HeldBytes(const HeldBytes&) = delete;
+    HeldBytes& operator=(const HeldBytes&) = delete;
+    /// False when there is no room; nothing is then added.
+    bool add(std::size_t body_bytes);
+    void release();
+
+   private:
+    /// What a byte of a body costs while its call is under way: the text, its values, what goes
+    /// out.
+    static constexpr std::size_t kBodyCost = 3;
+    static constexpr std::size_t kPeersShare = 4;
+
+    Worker& worker_;
+    std::string peer_;
+    std::size_t bytes_ = 0;
+  };
+
   /// A connection that drain() may have to cut; removed with the registration.
   class Live {
    public:
@@ -114,6 +138,7 @@ class Worker {
   std::map<std::string, std::unique_ptr<upstream::Upstream>> upstreams_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::list<net::Stream*> live_;
+  std::map<std::string, std::size_t> held_by_peer_;  // bytes; only who holds any
 };
 
 /// The receipt engine's bounds as the configuration sets them.

@@ -32,6 +32,21 @@ protocol::Rejection no_such_session(const protocol::Call& call) {
   return {404, protocol::kInvalidRequest, "There is no such session.", call.id, {}};
 }
 
+// Fields in which a caller could claim to be somebody else, or to mean another method or field, to
+// a server that trusts what stands before it.
+void strip_doubtful(http::Fields& fields) {
+  std::vector<std::string> doubtful;
+  for (const http::Field& field : fields.all()) {
+    const std::string_view name = field.name;
+    if (name == "forwarded" || name.starts_with("x-forwarded-") ||
+        name.starts_with("x-http-method") || name == "x-method-override" ||
+        name.find('_') != std::string_view::npos) {
+      doubtful.push_back(field.name);
+    }
+  }
+  for (const std::string& name : doubtful) fields.remove(name);
+}
+
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const config::Upstream& config, PoolOptions options, Clock::Duration stream_idle,
@@ -50,6 +65,9 @@ class HttpUpstream final : public Upstream {
     std::string bytes;
     Pool::Payload payload;
     if (outgoing.call != nullptr) {
+      strip_doubtful(head.fields);
+      // Only an id that this peer was given goes out; the revision without sessions sends none.
+      head.fields.remove(kSessionField);
       if (!outgoing.call->session_id.empty()) {
         const auto session_id = seal_.open(outgoing.call->session_id, outgoing.peer);
         if (!session_id) co_return protocol::to_response(no_such_session(*outgoing.call));

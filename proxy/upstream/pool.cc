@@ -30,7 +30,7 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
   class LeasedBody;
 
   ConnectionPtr find_available();
-  Task<Result<ConnectionPtr>> acquire();
+  Task<Result<ConnectionPtr>> acquire(Clock::Time call_deadline);
   Task<Result<ConnectionPtr>> connect();
   Task<Result<ConnectionPtr>> open();
   Task<Result<void>> wait_for_release(Clock::Time deadline);
@@ -126,8 +126,9 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::open() {
   co_return opened;
 }
 
-Task<Result<Pool::State::ConnectionPtr>> Pool::State::acquire() {
-  const Clock::Time deadline = clock.now() + options.connect_timeout + options.handshake_timeout;
+Task<Result<Pool::State::ConnectionPtr>> Pool::State::acquire(Clock::Time call_deadline) {
+  const Clock::Time deadline =
+      std::min(call_deadline, clock.now() + options.connect_timeout + options.handshake_timeout);
   while (true) {
     if (draining) co_return fail(Code::kCancelled, "the proxy is shutting down");
     if (ConnectionPtr found = find_available()) co_return found;
@@ -236,7 +237,11 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
   const bool no_body = payload.stream == nullptr && payload.bytes.empty();
   bool may_retry = payload.stream == nullptr;
   while (true) {
-    CO_TRY(State::ConnectionPtr connection, co_await state->acquire());
+    CO_TRY(State::ConnectionPtr connection, co_await state->acquire(deadline));
+    if (state->clock.now() >= deadline) {
+      co_return fail(Code::kTimeout, Side::kUpstream,
+                     "the call's deadline passed before it was sent");
+    }
     ++connection->leases;
     Result<std::unique_ptr<http::ClientStream>> started =
         co_await connection->http->start(head, no_body);

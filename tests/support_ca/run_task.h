@@ -12,7 +12,7 @@
 
 namespace mandated::test {
 
-/// What `task` returns. Fails the test and throws when it has not ended after ten seconds.
+/// What `task` returns. Fails the test and throws when it has not ended after a minute.
 template <class T>
 T run_task(boost::asio::io_context& context, Task<T> task) {
   std::optional<T> outcome;
@@ -21,7 +21,7 @@ T run_task(boost::asio::io_context& context, Task<T> task) {
     outcome.emplace(std::move(value));
   });
   context.restart();
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!outcome && context.run_one_until(give_up) > 0) {
   }
   if (!outcome) throw std::runtime_error("the task did not end");
@@ -35,7 +35,7 @@ inline void run_task(boost::asio::io_context& context, Task<void> task) {
     done = true;
   });
   context.restart();
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!done && context.run_one_until(give_up) > 0) {
   }
   if (!done) throw std::runtime_error("the task did not end");

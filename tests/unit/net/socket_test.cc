@@ -53,7 +53,7 @@ class SocketTest : public testing::Test {
   /// A connection through `listener`, both ends.
   std::pair<StreamPtr, StreamPtr> connect(Listener& listener) {
     const auto dialer = make_socket_dialer(clock_);
-    auto near = run_task(io_, dialer->dial(listener.address(), clock_.now() + 5s));
+    auto near = run_task(io_, dialer->dial(listener.address(), clock_.now() + 30s));
     EXPECT_TRUE(near) << near.error().text;
     auto far = run_task(io_, listener.accept());
     EXPECT_TRUE(far) << far.error().text;
@@ -150,7 +150,7 @@ TEST_F(SocketTest, DeadlineEndsAWriteThatNobodyReads) {
 TEST_F(SocketTest, DeadlineThatIsMovedOrLiftedDoesNotFire) {
   const auto [near, far] = pair();
   near->set_deadline(clock_.now() + 10ms);
-  near->set_deadline(clock_.now() + 10s);
+  near->set_deadline(clock_.now() + 1h);
   run_task(io_, clock_.sleep_for(30ms));
   EXPECT_TRUE(run_task(io_, near->write("on time")));
   near->set_deadline(clock_.now() + 10ms);
@@ -226,7 +226,7 @@ TEST_F(SocketTest, EveryWorkerGetsConnectionsOfThePortThatWasChosen) {
     const auto dialer = make_socket_dialer(clock_);
     std::vector<StreamPtr> dialled;
     for (int i = 0; i < 64; ++i) {
-      auto near = run_task(io_, dialer->dial(bound->address(), clock_.now() + 5s));
+      auto near = run_task(io_, dialer->dial(bound->address(), clock_.now() + 30s));
       ASSERT_TRUE(near) << near.error().text;
       dialled.push_back(std::move(*near));
     }
@@ -286,7 +286,7 @@ TEST_F(SocketTest, AcceptWaitsWhenDescriptorsRunOut) {
   const auto listener = bound->listen(clock_);
   ASSERT_TRUE(listener);
   const auto dialer = make_socket_dialer(clock_);
-  auto near = run_task(io_, dialer->dial(bound->address(), clock_.now() + 5s));
+  auto near = run_task(io_, dialer->dial(bound->address(), clock_.now() + 30s));
   ASSERT_TRUE(near);
   rlimit saved{};
   ::getrlimit(RLIMIT_NOFILE, &saved);
@@ -381,12 +381,12 @@ TEST_F(SocketTest, DialRefusedUnknownAndLate) {
     const auto bound = bind(*Address::parse("127.0.0.1:0"));
     closed = bound->address();
   }
-  auto refused = run_task(io_, dialer->dial(closed, clock_.now() + 5s));
+  auto refused = run_task(io_, dialer->dial(closed, clock_.now() + 30s));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kRefused);
   EXPECT_EQ(refused.error().side, Side::kUpstream);
 
-  refused = run_task(io_, dialer->dial(unix_address(), clock_.now() + 5s));
+  refused = run_task(io_, dialer->dial(unix_address(), clock_.now() + 30s));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kRefused);
 
@@ -397,7 +397,7 @@ TEST_F(SocketTest, DialRefusedUnknownAndLate) {
   // A name nobody has (RFC 6761 section 6.4); where there is no resolver at all, the look-up fails
   // another way.
   auto unknown =
-      run_task(io_, dialer->dial(*Address::parse("nobody.invalid:1"), clock_.now() + 8s));
+      run_task(io_, dialer->dial(*Address::parse("nobody.invalid:1"), clock_.now() + 30s));
   ASSERT_FALSE(unknown);
   EXPECT_TRUE(unknown.error().code == Code::kNotFound || unknown.error().code == Code::kRefused)
       << unknown.error().text;
@@ -416,7 +416,7 @@ TEST_F(SocketTest, FullUnixQueueIsRefusedNotTakenForAConnection) {
   std::vector<StreamPtr> queued;
   Result<StreamPtr> last = fail(Code::kInternal, "never dialled");
   for (int i = 0; i < 8; ++i) {
-    last = run_task(io_, dialer->dial(address, clock_.now() + 5s));
+    last = run_task(io_, dialer->dial(address, clock_.now() + 30s));
     if (!last) break;
     queued.push_back(std::move(*last));
   }

@@ -55,7 +55,7 @@ TEST(FilterList, AFilteredAnswerIsNobodyElses) {
 }
 
 TEST(FilterList, ErrorsAndOtherMessagesPass) {
-  for (const std::string& body :
+  for (const std::string body :
        {R"({"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}})",
         R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}})"}) {
     EXPECT_EQ(filter_list(List::kTools, body, {}, only({})), body);

@@ -55,7 +55,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"o", "files.example", "/a%4", ""}, Case{"o", "files.example", "/a%zz", ""},
         Case{"o", "files.example", "/a%20b", "host"},
         Case{"o", "files.example", "/a?q=%6d", "host"}, Case{"agent", "x", "/mcp/%00", ""},
-        Case{"agent", "x", "*", ""}, Case{"agent", "x", "", ""}));
+        Case{"o", "files.example", "/MCP/deep", ""}, Case{"agent", "files.example", "/Mcp", ""},
+        Case{"agent", "files.example", "/mcp/DEEP", ""}, Case{"agent", "x", "*", ""},
+        Case{"agent", "x", "", ""}));
 
 }  // namespace
 }  // namespace mandated::route

@@ -28,7 +28,7 @@ routes:
 upstreams: [{name: tool, url: "http://127.0.0.1:3000"}]
 receipts: {anchors: [{jwk: {kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}}]}
 audit: {file: test.jsonl, mode: before}
-limits: {body_bytes_max: 64KiB, json_depth_max: 16, buffered_bytes_max: 100KiB}
+limits: {body_bytes_max: 64KiB, json_depth_max: 16, buffered_bytes_max: 300KiB}
 timeouts: {call: 5s, body: 3s}
 )";
 
@@ -403,6 +403,92 @@ TEST_F(ExchangeTest, ABodyThatTricklesIsGivenUpAtTheCallsDeadline) {
   EXPECT_EQ(answer.status, 408);
   EXPECT_TRUE(server_.seen.empty());
   EXPECT_EQ(decisions(false), 1);
+}
+
+TEST_F(ExchangeTest, OnePeersUnfinishedBodiesDoNotTakeAllMemory) {
+  // A body of 64 KiB takes all that one peer gets here: a second at the same time is refused.
+  Answer first;
+  Answer second;
+  const std::string big = kCall + std::string(60 * 1024, ' ');
+  struct Slow {
+    static Task<void> answer(http::ServerStream&, Clock& clock) { co_await clock.sleep_for(2s); }
+  };
+  server_.answer = [this](http::ServerStream& stream) { return Slow::answer(stream, clock_); };
+  http::RequestHead head{"POST", "http", "127.0.0.1:1000", "/open", {}};
+  head.fields.set("content-type", "application/json");
+  head.fields.set("accept", "application/json, text/event-stream");
+  head.fields.set("content-length", std::to_string(big.size()));
+  gate_.spawn(ask_task(head, big, first));
+  clock_.advance(100ms);
+  EXPECT_GT(shared_.buffered_bytes, big.size());
+  gate_.spawn(ask_task(head, big, second));
+  EXPECT_TRUE(clock_.run_until([&] { return second.status != 0; }, 60s));
+  EXPECT_EQ(second.status, 503);
+  EXPECT_TRUE(clock_.run_until([&] { return first.status != 0; }, 60s));
+  EXPECT_EQ(shared_.buffered_bytes, 0U);
+}
+
+TEST_F(ExchangeTest, OnlyLoopbackNamesReachALoopbackListener) {
+  answers(200, "application/json", {"{}"});
+  for (const char* host : {"evil.example", "evil.example:1000", "127.0.0.1.evil.example"}) {
+    Answer answer;
+    http::RequestHead head{"GET", "http", host, "/plain", {}};
+    gate_.spawn(ask_task(head, "", answer));
+    EXPECT_TRUE(clock_.run_until([&] { return answer.status != 0; }, 60s));
+    EXPECT_EQ(answer.status, 403) << host;
+  }
+  EXPECT_TRUE(server_.seen.empty());
+  for (const char* host : {"localhost:1000", "127.0.0.1", "[::1]:1000"}) {
+    Answer answer;
+    http::RequestHead head{"GET", "http", host, "/plain", {}};
+    gate_.spawn(ask_task(head, "", answer));
+    EXPECT_TRUE(clock_.run_until([&] { return answer.status != 0; }, 60s));
+    EXPECT_EQ(answer.status, 200) << host;
+  }
+}
+
+TEST_F(ExchangeTest, WhatClaimsToBeSomebodyElseStaysBehind) {
+  struct Lists {
+    static Task<void> answer(http::ServerStream& stream, std::string& names) {
+      for (const http::Field& field : stream.head().fields.all()) names += field.name + " ";
+      http::ResponseHead head;
+      head.status = 202;
+      static_cast<void>(co_await stream.respond(head, true));
+    }
+  };
+  std::string names;
+  server_.answer = [&names](http::ServerStream& stream) { return Lists::answer(stream, names); };
+  http::Fields fields;
+  for (const char* name : {"x-forwarded-client-cert", "x-http-method-override", "mcp_name",
+                           "forwarded", "traceparent"}) {
+    fields.set(name, "a");
+  }
+  ask("/open", kCall, "POST", fields);
+  EXPECT_NE(names.find("traceparent"), std::string::npos);
+  for (const char* name : {"x-forwarded", "method-override", "mcp_name", "forwarded"}) {
+    EXPECT_EQ(names.find(name), std::string::npos) << names;
+  }
+}
+
+TEST_F(ExchangeTest, ARevisionWithoutSessionsCarriesNoSessionId) {
+  struct Asks {
+    static Task<void> answer(http::ServerStream& stream, std::string& session) {
+      session = stream.head().fields.single("mcp-session-id").value_or("none");
+      co_return;
+    }
+  };
+  std::string session = "not called";
+  server_.answer = [&session](http::ServerStream& stream) { return Asks::answer(stream, session); };
+  http::Fields fields;
+  fields.set("mcp-protocol-version", "2026-07-28");
+  fields.set("mcp-method", "notifications/cancelled");
+  fields.set("mcp-session-id", "S1");
+  ask("/open",
+      R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"_meta":{)"
+      R"("io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+      R"("io.modelcontextprotocol/clientCapabilities":{}}}})",
+      "POST", fields);
+  EXPECT_NE(session, "S1");
 }
 
 TEST_F(ExchangeTest, AForeignOriginIsRefused) {

@@ -96,7 +96,7 @@ class OpensslTest : public testing::Test {
   Result<TlsStreamPtr> accept_one(net::Listener& listener, const ContextPtr& context) {
     auto transport = run_task(io_, listener.accept());
     if (!transport) return Failure(transport.error());
-    return run_task(io_, accept(std::move(*transport), context, clock_, clock_.now() + 8s));
+    return run_task(io_, accept(std::move(*transport), context, clock_, clock_.now() + 30s));
   }
 
   boost::asio::io_context io_{1};
@@ -181,7 +181,7 @@ TEST_F(OpensslTest, ServerIsSpokenTo) {
   Options options;
   options.allowed_peers = {"spiffe://test.example/server"};
   const auto context = make_client_context(snapshot("/client"), options);
-  auto stream = run_task(io_, connect(std::move(*transport), *context, clock_, clock_.now() + 8s));
+  auto stream = run_task(io_, connect(std::move(*transport), *context, clock_, clock_.now() + 30s));
   ASSERT_TRUE(stream) << stream.error().text;
   EXPECT_EQ((*stream)->alpn(), "h2");
   ASSERT_TRUE(run_task(io_, (*stream)->write("abc\n")));
