@@ -54,6 +54,9 @@ struct Call {
   std::vector<std::string> receipts;  ///< root first; empty when none was sent
   std::optional<std::string> proof;
 
+  /// True when its answer has no end of its own: bounded by idleness, not by the call's deadline.
+  bool is_endless() const { return kind == CallKind::kStream || method == "subscriptions/listen"; }
+
   /// The checked message; nullopt for kStream and kEndSession.
   std::optional<Message> message;
   /// Where `arguments` points when they are not a part of the message as it stands.

@@ -32,6 +32,12 @@ bool has_type(const http::ResponseHead& head, std::string_view type) {
   return essence == type;
 }
 
+// A refusal names its code; whatever else was not understood is malformed.
+std::string code_of(const protocol::Rejection& rejection) {
+  const auto data = json::Document::parse(rejection.data);
+  return std::string(data ? data->root().find_string("code").value_or("malformed") : "malformed");
+}
+
 std::string_view proof_name(identity::PeerIdentity::Proof proof) {
   switch (proof) {
     case identity::PeerIdentity::Proof::kNone:
@@ -106,9 +112,10 @@ class Run {
   bool understood_ = false;
   bool permitted_ = false;
   bool denied_ = false;
-  bool gone_ = false;             // the caller went away
-  std::function<void()> cancel_;  // ends the call to the upstream, while it lasts
-  Worker::HeldBytes held_;        // of bodies, given back at the end
+  bool gone_ = false;                           // the caller went away
+  std::function<void()> cancel_;                // ends the call to the upstream, while it lasts
+  std::optional<Gate::Registration> on_drain_;  // of an answer without end
+  Worker::HeldBytes held_;                      // of bodies, given back at the end
   std::optional<Error> failure_;
   std::optional<receipt::Refusal> refusal_;
   int status_ = 0;
@@ -214,8 +221,8 @@ Task<http::Response> Run::understand() {
   protocol::Accepted<protocol::Call> call = protocol::understand(stream_.head(), *body, options);
   if (!call) {
     const protocol::Rejection rejection = std::move(call).error();
-    co_return co_await refuse_early(protocol::to_response(rejection), "malformed",
-                                    rejection.message);
+    const std::string code = code_of(rejection);
+    co_return co_await refuse_early(protocol::to_response(rejection), code, rejection.message);
   }
   exchange_.call = std::move(*call);
   understood_ = true;
@@ -292,6 +299,11 @@ Task<http::Response> Run::forward(Permit permit) {
   const upstream::Outgoing outgoing{stream_.head(),  call(), &stream_.body(),    exchange_.receipts,
                                     exchange_.proof, peer,   exchange_.deadline, cancel_};
   Result<http::Response> response = fail(Code::kCancelled, "the caller went away");
+  if (exchange_.call.is_endless()) {
+    on_drain_.emplace(worker_.gate(), [this] {
+      if (cancel_) cancel_();
+    });
+  }
   if (!gone_) response = co_await upstream.forward(std::move(permit), outgoing);
   if (response) response = co_await narrow(std::move(*response));
   if (response) response = co_await hold(std::move(*response));
@@ -373,8 +385,10 @@ Task<void> Run::send(http::Response response) {
     if (!piece) {
       failure_ = piece.error();
       worker_.shared().metrics.upstream_failed(exchange_.route->upstream, failure_->code);
-      if (understood_ && has_type(response.head, "text/event-stream") &&
-          exchange_.call.kind == protocol::CallKind::kRequest) {
+      if (understood_ && exchange_.call.is_endless() && worker_.gate().draining()) {
+        static_cast<void>(co_await stream_.send("", true));  // the client opens another elsewhere
+      } else if (understood_ && has_type(response.head, "text/event-stream") &&
+                 exchange_.call.kind == protocol::CallKind::kRequest) {
         const std::string last = failed_event(exchange_.call, *failure_);
         static_cast<void>(co_await stream_.send(last, true));
       } else {
@@ -405,6 +419,9 @@ Task<Result<void>> Run::record_decision(bool permit, std::optional<audit::Refusa
 Task<http::Response> Run::refuse_early(http::Response response, std::string_view code,
                                        std::string_view why) {
   denied_ = true;
+  if (exchange_.route != nullptr) {
+    worker_.shared().metrics.refused(exchange_.route->name, code);
+  }
   audit::Refusal refusal{std::string(code), -1, {}, {}, std::string(why)};
   static_cast<void>(co_await record_decision(false, std::move(refusal)));
   co_return response;

@@ -163,6 +163,7 @@ Result<void> Process::open_audit() {
   options.on_batch = [this](Clock::Duration took, bool durable) {
     metrics_.audit_append().observe(took);
     health_.audit_healthy = durable;
+    if (!durable) metrics_.audit_failures().add();
   };
   TRY(audit_, audit::Log::open(config_.audit.file, home().clock, home().rng, std::move(options)));
   return {};

@@ -28,9 +28,7 @@ class CommandUpstream final : public Upstream {
     request.version = call.version;
     request.session_id = call.session_id;
     request.peer = outgoing.peer;
-    const bool endless =
-        call.kind == protocol::CallKind::kStream || call.method == "subscriptions/listen";
-    request.deadline = endless ? Watchdog::kNever : outgoing.deadline;
+    request.deadline = call.is_endless() ? Watchdog::kNever : outgoing.deadline;
     auto abandonment = std::make_shared<stdio::Abandonment>(bridge_.home());
     outgoing.cancel = [abandonment] { abandonment->now(); };
     Result<http::Response> response = co_await bridge_.handle(std::move(request), abandonment);

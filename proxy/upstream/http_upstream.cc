@@ -88,8 +88,10 @@ class HttpUpstream final : public Upstream {
       protocol::set_delegation_fields(head.fields, {}, {});
       if (!outgoing.stream->ended()) payload.stream = outgoing.stream;
     }
+    const bool endless = outgoing.call != nullptr && outgoing.call->is_endless();
+    const Clock::Duration idle = endless ? stream_idle_ : Clock::Duration::zero();
     CO_TRY(http::Response response,
-           co_await pool_.send(head, payload, outgoing.deadline, stream_idle_, outgoing.cancel));
+           co_await pool_.send(head, payload, outgoing.deadline, idle, outgoing.cancel));
     const auto given = response.head.fields.single(kSessionField);
     if (outgoing.call != nullptr && given) {
       response.head.fields.set(std::string(kSessionField), seal_.seal(*given, outgoing.peer));

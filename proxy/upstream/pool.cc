@@ -31,8 +31,8 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
 
   ConnectionPtr find_available();
   Task<Result<ConnectionPtr>> acquire(Clock::Time call_deadline);
-  Task<Result<ConnectionPtr>> connect();
-  Task<Result<ConnectionPtr>> open();
+  Task<Result<ConnectionPtr>> connect(Clock::Time call_deadline);
+  Task<Result<ConnectionPtr>> open(Clock::Time call_deadline);
   Task<Result<void>> wait_for_release(Clock::Time deadline);
   void release(Connection& connection);
   void wake_one();
@@ -51,17 +51,6 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
   Watchdog reaper;
 };
 
-namespace {
-
-constexpr std::string_view kEventStream = "text/event-stream";
-
-bool is_event_stream(const http::ResponseHead& head) {
-  const std::optional<std::string_view> type = head.fields.single("content-type");
-  return type && type->substr(0, kEventStream.size()) == kEventStream;
-}
-
-}  // namespace
-
 Pool::State::ConnectionPtr Pool::State::find_available() {
   std::erase_if(connections,
                 [](const auto& entry) { return !entry->http->alive() && entry->leases == 0; });
@@ -74,12 +63,11 @@ Pool::State::ConnectionPtr Pool::State::find_available() {
 
 Task<Result<void>> Pool::State::wait_for_release(Clock::Time deadline) {
   Event released(clock.executor());
-  const auto position = waiters.insert(waiters.end(), &released);
+  waiters.push_back(&released);
   const std::unique_ptr<Clock::Timer> timer =
       clock.call_at(deadline, [&released] { released.notify(); });
   co_await released.wait();
   std::erase(waiters, &released);
-  (void)position;
   if (clock.now() >= deadline) {
     co_return fail(Code::kOverloaded, Side::kUpstream,
                    "no connection to " + options.address.to_string() + " became free in time");
@@ -87,15 +75,16 @@ Task<Result<void>> Pool::State::wait_for_release(Clock::Time deadline) {
   co_return Result<void>();
 }
 
-Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect() {
-  const Clock::Time connect_by = clock.now() + options.connect_timeout;
+Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect(Clock::Time call_deadline) {
+  const Clock::Time connect_by = std::min(call_deadline, clock.now() + options.connect_timeout);
   CO_TRY(net::StreamPtr stream, co_await dialer.dial(options.address, connect_by));
   bool http2 = options.version == HttpVersion::kHttp2;
   if (options.scheme == "https") {
     const tls::ContextPtr tls_context = context();
     if (!tls_context)
       co_return fail(Code::kUnavailable, "there is no identity to open TLS with yet");
-    const Clock::Time handshake_by = clock.now() + options.handshake_timeout;
+    const Clock::Time handshake_by =
+        std::min(call_deadline, clock.now() + options.handshake_timeout);
     CO_TRY(tls::TlsStreamPtr session,
            co_await tls::connect(std::move(stream), tls_context, clock, handshake_by));
     http2 = session->alpn() == "h2";
@@ -110,9 +99,9 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect() {
   co_return connection;
 }
 
-Task<Result<Pool::State::ConnectionPtr>> Pool::State::open() {
+Task<Result<Pool::State::ConnectionPtr>> Pool::State::open(Clock::Time call_deadline) {
   ++dialing;
-  Result<ConnectionPtr> opened = co_await connect();
+  Result<ConnectionPtr> opened = co_await connect(call_deadline);
   --dialing;
   if (!opened) {
     opened.error().side = Side::kUpstream;
@@ -133,7 +122,7 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::acquire(Clock::Time call_d
     if (draining) co_return fail(Code::kCancelled, "the proxy is shutting down");
     if (ConnectionPtr found = find_available()) co_return found;
     const bool full = connections.size() + dialing >= options.connections_max;
-    if (!full && !(shares && dialing > 0)) co_return co_await open();
+    if (!full && !(shares && dialing > 0)) co_return co_await open(call_deadline);
     CO_CHECK(co_await wait_for_release(deadline));
   }
 }
@@ -236,8 +225,11 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
   const std::shared_ptr<State> state = state_;
   const bool no_body = payload.stream == nullptr && payload.bytes.empty();
   bool may_retry = payload.stream == nullptr;
+  const auto given_up = std::make_shared<bool>(false);
+  cancel = [given_up] { *given_up = true; };
   while (true) {
     CO_TRY(State::ConnectionPtr connection, co_await state->acquire(deadline));
+    if (*given_up) co_return fail(Code::kCancelled, "the caller went away");
     if (state->clock.now() >= deadline) {
       co_return fail(Code::kTimeout, Side::kUpstream,
                      "the call's deadline passed before it was sent");
@@ -270,10 +262,10 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
       if (error.code == Code::kUnavailable && std::exchange(may_retry, false)) continue;
       co_return tl::unexpected(std::move(error));
     }
-    const Clock::Duration idle = is_event_stream(*answer) ? stream_idle : Clock::Duration::zero();
     http::Response response;
     response.head = std::move(*answer);
-    response.body = std::make_unique<State::LeasedBody>(state, connection, std::move(stream), idle);
+    response.body =
+        std::make_unique<State::LeasedBody>(state, connection, std::move(stream), stream_idle);
     co_return response;
   }
 }

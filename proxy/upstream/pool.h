@@ -47,10 +47,10 @@ class Pool {
     http::Body* stream = nullptr;
   };
   /// Sends the request and returns the response, whose body keeps the connection until it is read
-  /// or dropped. The connection is opened under its own timeouts; the exchange then runs under
-  /// `deadline`, for an event stream renewed to `stream_idle` with each piece. `cancel` is set to a
-  /// function that ends the exchange from outside while it lasts. A request that provably was not
-  /// processed (REFUSED_STREAM, GOAWAY) is sent once more.
+  /// or dropped. All of it runs under `deadline`; with `stream_idle` above zero the body instead
+  /// under that, anew for each piece. `cancel` is set to a function that ends the exchange from
+  /// outside while it lasts. A request that provably was not processed (REFUSED_STREAM, GOAWAY) is
+  /// sent once more.
   Task<Result<http::Response>> send(const http::RequestHead& head, Payload payload,
                                     Clock::Time deadline, Clock::Duration stream_idle,
                                     std::function<void()>& cancel);

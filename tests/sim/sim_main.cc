@@ -1,7 +1,6 @@
-// Runs simulated worlds: `sim --seeds 300` the seeds 1 to 300, each twice in ten to compare the
-// traces; `sim --seed N
-// --trace` one of them with all its events; `sim --seeds 300 --expect-violation` passes only if a
-// law is broken, which is how the planted bugs show that the laws can be.
+// Runs simulated worlds. `sim --seeds 300`: the seeds 1 to 300, every fifth one twice to compare
+// the traces. `sim --seed N --trace`: one of them, with all its events. `--expect-violation`:
+// passes only if a law is broken, which is how the planted bugs show that the laws can be.
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>

@@ -319,6 +319,43 @@ TEST_F(ExchangeTest, AServerThatDoesNotAnswerIsGivenUp) {
   EXPECT_NE(answer.body.find("timeout"), std::string::npos);
 }
 
+TEST_F(ExchangeTest, AStreamedAnswerEndsWithTheCallToo) {
+  struct Endless {
+    static Task<void> answer(http::ServerStream& stream, Clock& clock) {
+      http::ResponseHead head;
+      head.status = 200;
+      head.fields.set("content-type", "text/event-stream");
+      Result<void> sent = co_await stream.respond(head, false);
+      while (sent) {
+        sent = co_await stream.send("data: {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\n\n", false);
+        co_await clock.sleep_for(1s);
+      }
+    }
+  };
+  server_.answer = [this](http::ServerStream& stream) { return Endless::answer(stream, clock_); };
+  const Clock::Time began = clock_.now();
+  Answer answer;
+  http::RequestHead head{"POST", "http", "127.0.0.1:1000", "/open", {}};
+  head.fields.set("content-type", "application/json");
+  head.fields.set("accept", "application/json, text/event-stream");
+  head.fields.set("content-length", std::to_string(kCall.size()));
+  gate_.spawn(ask_task(head, kCall, answer));
+  EXPECT_TRUE(clock_.run_until([&] { return !answer.body.empty(); }, 60s));
+  EXPECT_LT(clock_.now() - began, 7s);
+  EXPECT_NE(answer.body.find("-32000"), std::string::npos);
+  clock_.advance(2s);
+  EXPECT_EQ(last_outcome().error, "timeout");
+}
+
+TEST_F(ExchangeTest, ARefusalThatIsNoMistakeOfGrammarIsRecordedUnderItsCode) {
+  http::Fields fields;
+  std::string many;
+  for (int count = 0; count < 30; ++count) many += count == 0 ? "a.b.c" : ", a.b.c";
+  fields.set("delegation-receipt", many);
+  EXPECT_NE(ask("/mcp", kCall, "POST", fields).body.find("too_large"), std::string::npos);
+  EXPECT_EQ(audit_.records()[0].refusal->code, "too_large");
+}
+
 TEST_F(ExchangeTest, NoServerNoHang) {
   listener_->close();
   const Answer answer = ask("/open", kCall);
