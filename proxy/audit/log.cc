@@ -71,14 +71,16 @@ Result<void> Log::State::enqueue(Entry entry) {
     return fail(Code::kStorage, "the audit file cannot be written");
   }
   const std::size_t bytes = entry.members.size();
+  bool first = false;
   {
     const std::lock_guard lock(mutex);
     if (queue.size() >= options.queue_records_max || queue_bytes + bytes > options.queue_bytes_max)
       return fail(Code::kStorage, "the audit file cannot be written fast enough");
+    first = queue.empty();
     queue_bytes += bytes;
     queue.push_back(std::move(entry));
   }
-  wake.notify_one();
+  if (first) wake.notify_one();  // whoever found it waiting has woken it already
   return {};
 }
 
@@ -89,6 +91,11 @@ void Log::State::run() {
       wake.wait_for(lock, options.retry_after, [this] { return stopping; });
     } else {
       wake.wait(lock, [this] { return stopping || !queue.empty(); });
+      if (options.mode == Mode::kAfter) {
+        // Nobody waits for these: what comes within a moment goes to the disk together.
+        constexpr std::chrono::milliseconds kGather(5);
+        wake.wait_for(lock, kGather, [this] { return stopping; });
+      }
     }
     Entries batch = std::exchange(queue, {});
     queue_bytes = 0;

@@ -229,10 +229,12 @@ Task<http::Response> Run::understand() {
   *body = std::string();  // the call holds its own copy
   if (exchange_.call.tool.size() > config.receipts.limits.tool_name_bytes_max) {
     exchange_.call.tool.clear();
-    co_return co_await refuse_early(
-        protocol::to_response(protocol::Rejection{
-            400, protocol::kInvalidParams, "The tool's name is too long.", exchange_.call.id, {}}),
-        "too_large", "the tool's name is too long");
+    protocol::Rejection rejection;
+    rejection.code = protocol::kInvalidParams;
+    rejection.message = "The tool's name is too long.";
+    rejection.id = exchange_.call.id;
+    co_return co_await refuse_early(protocol::to_response(rejection), "too_large",
+                                    rejection.message);
   }
   co_return co_await decide_and_forward();
 }

@@ -125,6 +125,7 @@ class Process {
   admin::Metrics metrics_;
   receipt::AnchorSet anchors_;
   receipt::ReplayMemory replays_;
+  std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
@@ -132,7 +133,6 @@ class Process {
   std::vector<std::unique_ptr<net::BoundAddress>> bound_;
   std::unique_ptr<net::BoundAddress> admin_bound_;
   std::unique_ptr<net::Listener> admin_listener_;
-  std::vector<std::unique_ptr<Thread>> threads_;
   std::unique_ptr<Gate> home_gate_;  // what runs beside the calls on the first worker
   std::map<std::string, std::unique_ptr<stdio::StdioUpstream>> bridges_;
   std::map<std::string, std::uint64_t> counted_restarts_;

@@ -97,8 +97,8 @@ class ExchangeTest : public testing::Test {
   struct Answer;
   // A call of which a byte comes each second.
   Task<void> trickle(Answer& answer) {
-    Result<net::StreamPtr> stream =
-        co_await network_.dial({"127.0.0.1", 1000, {}}, Clock::Time::max());
+    const net::Address proxy{"127.0.0.1", 1000, {}};
+    Result<net::StreamPtr> stream = co_await network_.dial(proxy, Clock::Time::max());
     const auto connection =
         http::make_http1_client(std::move(*stream), http::ClientLimits{}, clock_, gate_);
     const Result<void> asked = co_await trickle_on(*connection, answer);
@@ -128,8 +128,8 @@ class ExchangeTest : public testing::Test {
     std::string error;  // where there is no answer
   };
   Task<void> ask_task(http::RequestHead head, std::string body, Answer& answer) {
-    Result<net::StreamPtr> stream =
-        co_await network_.dial({"127.0.0.1", 1000, {}}, Clock::Time::max());
+    const net::Address proxy{"127.0.0.1", 1000, {}};
+    Result<net::StreamPtr> stream = co_await network_.dial(proxy, Clock::Time::max());
     const auto connection =
         http::make_http1_client(std::move(*stream), http::ClientLimits{}, clock_, gate_);
     const Result<void> asked = co_await ask_on(*connection, std::move(head), body, answer);
