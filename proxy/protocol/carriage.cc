@@ -1,6 +1,7 @@
 // How receipts and proofs travel (receipts.md section 5): in fields over HTTP, in params._meta over
 // anything; and the refusals that come back (section 7).
 #include <algorithm>
+#include <array>
 
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/rewrite.h"
@@ -24,11 +25,19 @@ tl::unexpected<Rejection> refuse(std::string_view code, std::string sentence,
 }
 
 // The characters of a compact JWS (RFC 7515 section 7.1).
+constexpr std::array<bool, 256> kTokenCharacters = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                       "0123456789-_.")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
+  bool all = !text.empty();
+  for (const char c : text) all = all && kTokenCharacters[static_cast<unsigned char>(c)];
+  return all;
 }
 
 // RFC 9110 section 5.6.1 without its leniency: no empty elements.

@@ -23,22 +23,23 @@ constexpr auto kMetaNames = std::to_array<std::string_view>(
 
 // What Go's encoding/json makes of a name before it compares (foldName): upper case by Unicode's
 // simple folding, which maps U+017F to S and U+212A to K.
+char next_folded(std::string_view text, std::size_t& at) {
+  if (text.substr(at, 2) == "\xC5\xBF") {
+    at += 2;
+    return 's';
+  }
+  if (text.substr(at, 3) == "\xE2\x84\xAA") {
+    at += 3;
+    return 'k';
+  }
+  const char c = text[at++];
+  return (c >= 'A' && c <= 'Z') ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
 std::string folded(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = text.substr(i);
-    if (rest.starts_with("\xC5\xBF")) {
-      out += 's';
-      i += 1;
-    } else if (rest.starts_with("\xE2\x84\xAA")) {
-      out += 'k';
-      i += 2;
-    } else {
-      const char c = text[i];
-      out += (c >= 'A' && c <= 'Z') ? static_cast<char>(c + ('a' - 'A')) : c;
-    }
-  }
+  for (std::size_t at = 0; at < text.size();) out += next_folded(text, at);
   return out;
 }
 
@@ -65,26 +66,40 @@ bool valid_error(const json::Value& error) {
 
 }  // namespace
 
-bool looks_alike(std::string_view a, std::string_view b) { return folded(a) == folded(b); }
+bool looks_alike(std::string_view a, std::string_view b) {
+  std::size_t at_a = 0;
+  std::size_t at_b = 0;
+  while (at_a < a.size() && at_b < b.size()) {
+    if (next_folded(a, at_a) != next_folded(b, at_b)) return false;
+  }
+  return at_a == a.size() && at_b == b.size();
+}
 
 std::string_view find_look_alike(const json::Value& object,
                                  std::span<const std::string_view> names) {
-  std::vector<std::string> seen;
-  seen.reserve(object.object().size());
-  for (const json::Member& member : object.object()) {
-    std::string name = folded(member.name);
+  const std::span<const json::Member> members = object.object();
+  for (const json::Member& member : members) {
     for (const std::string_view known : names) {
-      if (member.name != known && name == folded(known)) return member.name;
+      if (looks_alike(member.name, known) && member.name != known) return member.name;
     }
-    seen.push_back(std::move(name));
   }
+  // Pairs are cheapest for the few members of an honest message.
+  constexpr std::size_t kFew = 16;
+  if (members.size() <= kFew) {
+    for (std::size_t one = 0; one < members.size(); ++one) {
+      for (std::size_t other = 0; other < one; ++other) {
+        if (looks_alike(members[one].name, members[other].name)) return members[other].name;
+      }
+    }
+    return {};
+  }
+  std::vector<std::pair<std::string, std::string_view>> seen;
+  seen.reserve(members.size());
+  for (const json::Member& member : members) seen.emplace_back(folded(member.name), member.name);
   std::sort(seen.begin(), seen.end());
-  const auto twin = std::adjacent_find(seen.begin(), seen.end());
-  if (twin == seen.end()) return {};
-  for (const json::Member& member : object.object()) {
-    if (folded(member.name) == *twin) return member.name;
-  }
-  return {};
+  const auto twin = std::adjacent_find(
+      seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+  return twin == seen.end() ? std::string_view() : twin->second;
 }
 
 std::optional<std::string_view> Message::param(std::string_view name) const {
