@@ -32,19 +32,20 @@ protocol::Rejection no_such_session(const protocol::Call& call) {
   return {404, protocol::kInvalidRequest, "There is no such session.", call.id, {}};
 }
 
-// Fields in which a caller could claim to be somebody else, or to mean another method or field, to
-// a server that trusts what stands before it.
-void strip_doubtful(http::Fields& fields) {
-  std::vector<std::string> doubtful;
-  for (const http::Field& field : fields.all()) {
-    const std::string_view name = field.name;
-    if (name == "forwarded" || name.starts_with("x-forwarded-") ||
-        name.starts_with("x-http-method") || name == "x-method-override" ||
-        name.find('_') != std::string_view::npos) {
-      doubtful.push_back(field.name);
-    }
+// Whether a field of an MCP request goes on. The length is ours, since a body that was checked is
+// sent as it was checked; a session id goes only when this peer was given it; receipts are set
+// anew. A list must come back in a form that can be read and cut down. The rest are fields in which
+// a caller could claim to be somebody else, or to mean another method or field, to a server that
+// trusts what stands before it.
+bool goes_on(std::string_view name, bool is_list) {
+  if (name == "content-length" || name == kSessionField || name == "delegation-receipt" ||
+      name == "delegation-proof") {
+    return false;
   }
-  for (const std::string& name : doubtful) fields.remove(name);
+  if (is_list && (name == "accept-encoding" || name == "range")) return false;
+  return name != "forwarded" && !name.starts_with("x-forwarded-") &&
+         !name.starts_with("x-http-method") && name != "x-method-override" &&
+         name.find('_') == std::string_view::npos;
 }
 
 class HttpUpstream final : public Upstream {
@@ -58,33 +59,30 @@ class HttpUpstream final : public Upstream {
         pool_(std::move(options), dialer, clock, gate, std::move(context)) {}
 
   Task<Result<http::Response>> forward(Permit, const Outgoing& outgoing) override {
-    http::RequestHead head = outgoing.head;
+    http::RequestHead head;
+    head.method = outgoing.head.method;
     head.scheme = config_.tls ? "https" : "http";
     head.authority = config_.authority();
-    if (!config_.path.empty()) head.target = config_.path + query_of(head.target);
+    head.target =
+        config_.path.empty() ? outgoing.head.target : config_.path + query_of(outgoing.head.target);
     std::string bytes;
     Pool::Payload payload;
     if (outgoing.call != nullptr) {
-      strip_doubtful(head.fields);
-      // Only an id that this peer was given goes out; the revision without sessions sends none.
-      head.fields.remove(kSessionField);
+      const bool is_list = outgoing.call->list != protocol::List::kNone;
+      for (const http::Field& field : outgoing.head.fields.all()) {
+        if (goes_on(field.name, is_list)) head.fields.add(field.name, field.value);
+      }
       if (!outgoing.call->session_id.empty()) {
         const auto session_id = seal_.open(outgoing.call->session_id, outgoing.peer);
         if (!session_id) co_return protocol::to_response(no_such_session(*outgoing.call));
-        head.fields.set(std::string(kSessionField), *session_id);
+        head.fields.add(std::string(kSessionField), *session_id);
       }
       protocol::set_delegation_fields(head.fields, outgoing.receipts, outgoing.proof);
-      // A list must come back in a form that can be read and cut down.
-      if (outgoing.call->list != protocol::List::kNone) {
-        head.fields.remove("accept-encoding");
-        head.fields.remove("range");
-      }
       if (outgoing.call->message) bytes = protocol::without_receipt(*outgoing.call->message);
-      // The length is ours: a body that was decoded and checked is sent as it was checked.
-      head.fields.remove("content-length");
-      if (!bytes.empty()) head.fields.set("content-length", std::to_string(bytes.size()));
+      if (!bytes.empty()) head.fields.add("content-length", std::to_string(bytes.size()));
       payload.bytes = bytes;
     } else {
+      head.fields = outgoing.head.fields;
       protocol::set_delegation_fields(head.fields, {}, {});
       if (!outgoing.stream->ended()) payload.stream = outgoing.stream;
     }
