@@ -22,8 +22,8 @@ class Completion {
    public:
     explicit Shared(Executor executor) : executor_(std::move(executor)) {}
 
-    /// From any thread, once. The lock is held while posting: the io_context cannot go meanwhile,
-    /// for it must first destroy the frame that waits, which takes the lock too.
+    /// From any thread, once. The io_context outlives the log whose thread calls this; the frame
+    /// that waits may be gone.
     static void complete(const std::shared_ptr<Shared>& shared, Result<void> outcome) {
       const std::lock_guard lock(shared->mutex_);
       if (shared->event_ == nullptr) return;

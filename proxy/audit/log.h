@@ -55,8 +55,8 @@ class Log final : public Sink {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  /// Safe from any worker; completes on the caller's executor. The caller's io_context may be
-  /// destroyed while the append is under way.
+  /// Safe from any worker; completes on the caller's executor. The caller's io_context
+  /// outlives the log, but need not run to the end of the append.
   Task<Result<void>> append(Record record) override;
 
   /// False from the first failed write to the first that succeeds again. Any thread.

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <condition_variable>
@@ -449,14 +450,17 @@ TEST_F(LogTest, ManyWorkers) {
 // Workers that die at any moment, under a disk that fails on and off: nothing is torn, nobody
 // hangs.
 TEST_F(LogTest, WorkersComeAndGoUnderAFailingDisk) {
+  std::array<std::vector<std::unique_ptr<boost::asio::io_context>>, 3> contexts;  // outlive the log
   const auto log = start(options());
   std::atomic<bool> stop{false};
   std::atomic<int> durable{0};
   std::vector<std::thread> threads;
   for (int worker = 0; worker < 3; ++worker) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, worker] {
       while (!stop) {
-        boost::asio::io_context context(1);
+        auto& own = contexts.at(static_cast<std::size_t>(worker));
+        boost::asio::io_context& context =
+            *own.emplace_back(std::make_unique<boost::asio::io_context>(1));
         for (int i = 0; i < 4; ++i)
           boost::asio::co_spawn(context, append_many(*log, 5, durable),
                                 [](const std::exception_ptr&) {});
