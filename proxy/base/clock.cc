@@ -14,14 +14,20 @@ using SteadyTimer = boost::asio::basic_waitable_timer<
 class RealTimer final : public Clock::Timer {
  public:
   RealTimer(Executor executor, Clock::Time when, std::function<void()> callback)
-      : timer_(executor, when) {
-    timer_.async_wait([call = std::move(callback)](const boost::system::error_code& error) {
-      if (!error) call();
+      : timer_(executor, when),
+        callback_(std::make_shared<std::function<void()>>(std::move(callback))) {
+    // An expired timer's handler is queued and can no longer be cancelled: it must find the
+    // callback gone.
+    timer_.async_wait([weak = std::weak_ptr<std::function<void()>>(callback_)](
+                          const boost::system::error_code& error) {
+      const std::shared_ptr<std::function<void()>> live = weak.lock();
+      if (!error && live) (*live)();
     });
   }
 
  private:
   SteadyTimer timer_;
+  std::shared_ptr<std::function<void()>> callback_;
 };
 
 }  // namespace
