@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "proxy/base/file.h"
 #include "proxy/json/json.h"
 
 namespace mandated::audit {
@@ -37,13 +38,8 @@ class Descriptor {
   int fd_;
 };
 
-Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return system_failure("writing " + path);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
+Result<void> write_bytes(int fd, std::string_view bytes, const std::string& path) {
+  if (!write_all(fd, bytes)) return system_failure("writing " + path);
   return {};
 }
 
@@ -53,7 +49,7 @@ class PosixFile final : public File {
       : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
 
   Result<void> append(std::string_view bytes) override {
-    return write_all(descriptor_.get(), bytes, path_);
+    return write_bytes(descriptor_.get(), bytes, path_);
   }
   Result<void> sync() override {
     if (::fdatasync(descriptor_.get()) != 0) return system_failure("syncing " + path_);
@@ -118,7 +114,7 @@ Result<std::string> move_aside(std::string_view bytes, const std::string& path, 
   const Descriptor descriptor(
       ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (descriptor.get() < 0) return system_failure("opening " + aside);
-  CHECK(write_all(descriptor.get(), bytes, aside));
+  CHECK(write_bytes(descriptor.get(), bytes, aside));
   if (::fsync(descriptor.get()) != 0) return system_failure("syncing " + aside);
   return std::filesystem::path(aside).filename().string();
 }

@@ -10,6 +10,8 @@
 #include <system_error>
 #include <thread>
 
+#include "proxy/base/file.h"
+
 namespace mandated::identity {
 
 namespace {
@@ -55,16 +57,6 @@ void create_folders(const std::string& path) {
     ::mkdir(path.substr(0, slash).c_str(), S_IRWXU);
   }
   ::mkdir(path.c_str(), S_IRWXU);  // what went wrong shows when it is opened
-}
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "filters/receipt/batch.h"
+#include "proxy/base/file.h"
 
 namespace mandated {
 namespace {
@@ -35,16 +36,6 @@ class Descriptor {
 
 tl::unexpected<std::string> system_error(const std::string& path, std::string_view doing) {
   return tl::unexpected("cannot " + std::string(doing) + " " + path + ": " + std::strerror(errno));
-}
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "filters/receipt/batch.h"
+#include "proxy/base/file.h"
 
 namespace mandated {
 namespace {
@@ -76,13 +77,7 @@ class LineLoop {
   }
 
   bool flush() {
-    std::string_view rest = answers_;
-    while (!rest.empty()) {
-      const ssize_t written = ::write(output_, rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return false;
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!write_all(output_, answers_)) return false;
     answers_.clear();
     return true;
   }

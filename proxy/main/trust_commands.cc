@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/file.h"
 #include "proxy/identity/bundle_document.h"
 #include "proxy/identity/embedded.h"
 #include "proxy/identity/pem.h"
@@ -66,8 +67,7 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
   const int descriptor =
       ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   if (descriptor < 0) return unwritten();
-  const ssize_t written = ::write(descriptor, text.data(), text.size());
-  const bool whole = written == static_cast<ssize_t>(text.size()) && ::fsync(descriptor) == 0;
+  const bool whole = write_all(descriptor, text) && ::fsync(descriptor) == 0;
   ::close(descriptor);
   if (!whole || ::rename(fresh.c_str(), path.c_str()) != 0) {
     const Failure failure = unwritten();
