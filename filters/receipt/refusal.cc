@@ -76,6 +76,13 @@ std::string_view to_string(Code code) {
   return "internal";
 }
 
+bool is_code(std::string_view name) {
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
+    if (to_string(static_cast<Code>(code)) == name) return true;
+  }
+  return false;
+}
+
 tl::unexpected<Refusal> refuse(Code code, std::string sentence) {
   Refusal refusal;
   refusal.code = code;

@@ -45,6 +45,8 @@ enum class Code : std::uint8_t {
 
 /// The snake_case name on the wire, e.g. "tool_not_granted".
 std::string_view to_string(Code code);
+/// True if it is the name of one of them.
+bool is_code(std::string_view name);
 
 /// One refusal. Members that do not apply are empty (hop: -1). Never holds key material or another
 /// caller's data.

@@ -7,8 +7,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
-#include <algorithm>
-#include <array>
+#include "filters/receipt/refusal.h"
 
 namespace mandated::admin {
 
@@ -20,20 +19,6 @@ const prometheus::Histogram::BucketBoundaries kCallBuckets = {
     0.25,   0.5,     1,      2.5,   5,      10,    30,   60,    120};
 const prometheus::Histogram::BucketBoundaries kDiskBuckets = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5};
-
-// The codes of a refusal (shared with receipt::Code, which stands above this layer).
-constexpr std::array<std::string_view, 31> kRefusalCodes = {
-    "no_receipt",       "malformed",           "too_large",
-    "bad_alg",          "bad_signature",       "untrusted_root",
-    "above_ceiling",    "broken_link",         "depth",
-    "expired",          "not_yet_valid",       "lifetime",
-    "escalation",       "unknown_constraint",  "tool_not_granted",
-    "argument_missing", "argument_unexpected", "argument_denied",
-    "no_proof",         "bad_proof",           "replayed",
-    "wrong_holder",     "wrong_instance",      "wrong_audience",
-    "revoked",          "status_unknown",      "budget_spent",
-    "reason_required",  "approval_required",   "unclean",
-    "internal"};
 
 std::string_view label(Limit limit) {
   switch (limit) {
@@ -163,8 +148,7 @@ const Metrics::Listener& Metrics::listener(std::string_view name) const {
 
 void Metrics::refused(std::string_view route, std::string_view code) {
   at(routes_, route);
-  const bool known =
-      std::find(kRefusalCodes.begin(), kRefusalCodes.end(), code) != kRefusalCodes.end();
+  const bool known = receipt::is_code(code);
   families_->refusals
       .Add({{"route", std::string(route)}, {"code", known ? std::string(code) : "other"}})
       .Increment();
