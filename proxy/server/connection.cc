@@ -49,16 +49,13 @@ Task<void> record_refused_peer(Worker& worker, const config::Listener& listener,
   log::warn("connection.handshake_failed",
             {{"listener", listener.name}, {"code", to_string(error.code)}, {"why", error.text}});
   if (error.code != Code::kPeerIdentity || !worker.may_record_refused_peer()) co_return;
-  audit::Record record;
-  record.time = worker.clock().wall();
+  audit::Record record = worker.new_record();
   record.exchange = worker.rng().identifier();
   record.phase = audit::Phase::kOutcome;
-  record.role = worker.config().role == config::Role::kOutbound ? "outbound" : "inbound";
   record.caller_proof = "none";
   record.error = to_string(error.code);
   record.refusal = audit::Refusal{"peer_identity", -1, {}, {}, std::move(error.text)};
-  const Result<void> recorded = co_await worker.shared().audit.append(std::move(record));
-  if (!recorded) worker.shared().metrics.audit_failures().add();
+  static_cast<void>(co_await worker.record(std::move(record)));
 }
 
 Task<Result<void>> serve_tls(Worker& worker, const config::Listener& listener,

@@ -66,8 +66,7 @@ class ResumedBody final : public http::Body {
 };
 
 Task<void> record_outcome(Worker& worker, audit::Record record) {
-  const Result<void> recorded = co_await worker.shared().audit.append(std::move(record));
-  if (!recorded) worker.shared().metrics.audit_failures().add();
+  static_cast<void>(co_await worker.record(std::move(record)));
 }
 
 class Run {
@@ -95,9 +94,22 @@ class Run {
   Task<Result<void>> record_decision(bool permit, std::optional<audit::Refusal> refusal);
   Task<http::Response> refuse_early(http::Response response, std::string_view code,
                                     std::string_view why);
-  void describe(audit::Record& record) const;
+  audit::Record describe() const;
   void describe_call(audit::Record& record) const;
   void count(const audit::Record& outcome) const;
+  json::Limits json_limits() const {
+    json::Limits limits;
+    limits.bytes_max = worker_.config().limits.body_bytes_max;
+    limits.depth_max = worker_.config().limits.json_depth_max;
+    return limits;
+  }
+  protocol::ToolNaming naming() const {
+    protocol::ToolNaming tools;
+    if (exchange_.route->mandate.tool_names == config::ToolNames::kUri) {
+      tools.upstream = exchange_.route->upstream;
+    }
+    return tools;
+  }
   // Whom sessions and shares belong to.
   std::string peer_name() const {
     return connection_.peer.spiffe_id.empty() ? "listener:" + connection_.listener.name
@@ -141,8 +153,7 @@ Task<void> Run::run() {
   stream_.on_gone(nullptr);
   held_.release();
 
-  audit::Record outcome;
-  describe(outcome);
+  audit::Record outcome = describe();
   outcome.phase = audit::Phase::kOutcome;
   outcome.status = status_;
   outcome.bytes_in = bytes_in_;
@@ -210,14 +221,11 @@ Task<http::Response> Run::understand() {
   bytes_in_ = static_cast<std::int64_t>(body->size());
   const config::Config& config = worker_.config();
   protocol::UnderstandOptions options;
-  options.limits.bytes_max = config.limits.body_bytes_max;
-  options.limits.depth_max = config.limits.json_depth_max;
+  options.limits = json_limits();
   options.receipts_max = static_cast<std::size_t>(config.receipts.limits.delegation_depth_max) + 1;
   options.receipt_bytes_max = config.receipts.limits.chain_bytes_max;
   options.origins = exchange_.route->allowed_origins;
-  if (exchange_.route->mandate.tool_names == config::ToolNames::kUri) {
-    options.naming.upstream = exchange_.route->upstream;
-  }
+  options.naming = naming();
   protocol::Accepted<protocol::Call> call = protocol::understand(stream_.head(), *body, options);
   if (!call) {
     const protocol::Rejection rejection = std::move(call).error();
@@ -332,29 +340,24 @@ Task<Result<http::Response>> Run::narrow(http::Response response) {
     co_return fail(Code::kUnsupported, Side::kUpstream,
                    "the server sent a list in an encoding that cannot be read");
   }
-  protocol::ToolNaming naming;
-  if (exchange_.route->mandate.tool_names == config::ToolNames::kUri) {
-    naming.upstream = exchange_.route->upstream;
-  }
+  const protocol::ToolNaming tools = naming();
   const protocol::Granted granted = [this](std::string_view tool) {
     return worker_.filters().shows(exchange_, tool);
   };
-  const std::size_t bytes_max = worker_.config().limits.body_bytes_max;
-  json::Limits limits;
-  limits.bytes_max = bytes_max;
-  limits.depth_max = worker_.config().limits.json_depth_max;
+  const json::Limits limits = json_limits();
   const protocol::List list = exchange_.call.list;
   if (has_type(response.head, "text/event-stream")) {
-    protocol::ChangeData change = [list, naming, granted, limits](std::string_view data) {
-      return protocol::filter_list(list, data, naming, granted, limits);
+    protocol::ChangeData change = [list, tools, granted, limits](std::string_view data) {
+      return protocol::filter_list(list, data, tools, granted, limits);
     };
-    response.body = protocol::change_events(std::move(response.body), bytes_max, std::move(change));
+    response.body =
+        protocol::change_events(std::move(response.body), limits.bytes_max, std::move(change));
     response.head.fields.remove("content-length");
     co_return response;
   }
-  CO_TRY(const std::string whole, co_await http::read_all(*response.body, bytes_max));
+  CO_TRY(const std::string whole, co_await http::read_all(*response.body, limits.bytes_max));
   const protocol::Accepted<std::string> filtered =
-      protocol::filter_list(list, whole, naming, granted, limits);
+      protocol::filter_list(list, whole, tools, granted, limits);
   if (!filtered) co_return fail(Code::kMalformed, Side::kUpstream, filtered.error().message);
   response.head.fields.set("content-length", std::to_string(filtered->size()));
   response.body = std::make_unique<http::StringBody>(*filtered);
@@ -407,15 +410,12 @@ Task<void> Run::send(http::Response response) {
 }
 
 Task<Result<void>> Run::record_decision(bool permit, std::optional<audit::Refusal> refusal) {
-  audit::Record record;
-  describe(record);
+  audit::Record record = describe();
   describe_call(record);
   record.phase = audit::Phase::kDecision;
   record.permit = permit;
   record.refusal = std::move(refusal);
-  Result<void> recorded = co_await worker_.shared().audit.append(std::move(record));
-  if (!recorded) worker_.shared().metrics.audit_failures().add();
-  co_return recorded;
+  co_return co_await worker_.record(std::move(record));
 }
 
 Task<http::Response> Run::refuse_early(http::Response response, std::string_view code,
@@ -429,10 +429,9 @@ Task<http::Response> Run::refuse_early(http::Response response, std::string_view
   co_return response;
 }
 
-void Run::describe(audit::Record& record) const {
-  record.time = worker_.clock().wall();
+audit::Record Run::describe() const {
+  audit::Record record = worker_.new_record();
   record.exchange = exchange_.id;
-  record.role = worker_.config().role == config::Role::kOutbound ? "outbound" : "inbound";
   if (exchange_.route != nullptr) {
     record.route = exchange_.route->name;
     record.upstream = exchange_.route->upstream;
@@ -443,6 +442,7 @@ void Run::describe(audit::Record& record) const {
   record.permit = permitted_;
   record.method = exchange_.call.method.empty() ? stream_.head().method : exchange_.call.method;
   record.tool = exchange_.call.tool;
+  return record;
 }
 
 // What the decision was about; the outcome names it by the exchange.

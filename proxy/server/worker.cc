@@ -126,6 +126,19 @@ bool Worker::may_record_refused_peer() {
   return true;
 }
 
+audit::Record Worker::new_record() const {
+  audit::Record made;
+  made.time = clock_.wall();
+  made.role = config().role == config::Role::kOutbound ? "outbound" : "inbound";
+  return made;
+}
+
+Task<Result<void>> Worker::record(audit::Record record) {
+  Result<void> recorded = co_await shared_.audit.append(std::move(record));
+  if (!recorded) shared_.metrics.audit_failures().add();
+  co_return recorded;
+}
+
 void Worker::count_cache() {
   shared_.metrics.receipt_cache_hits().add(
       static_cast<double>(chains_.hits() - std::exchange(counted_hits_, chains_.hits())));

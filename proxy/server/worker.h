@@ -75,6 +75,10 @@ class Worker {
   /// Whether one more peer that was refused in its handshake may take a line of the audit trail:
   /// strangers must not be able to fill the disk. All of them are counted in the metrics.
   bool may_record_refused_peer();
+  /// A record with what is the same in all of this worker's: the time and the role.
+  audit::Record new_record() const;
+  /// Appends it; one that cannot be written is counted.
+  Task<Result<void>> record(audit::Record record);
   /// Adds what the receipt cache did since the last call to the metrics.
   void count_cache();
 

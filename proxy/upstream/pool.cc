@@ -10,7 +10,7 @@ namespace mandated::upstream {
 
 // Shared with the bodies of responses under way, which may outlive the Pool by a moment at
 // shutdown.
-struct Pool::State : std::enable_shared_from_this<Pool::State> {
+struct Pool::State {
   State(PoolOptions options_in, net::Dialer& dialer_in, Clock& clock_in, Gate& gate_in,
         std::function<tls::ContextPtr()> context_in)
       : options(std::move(options_in)),
@@ -29,6 +29,7 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
   using ConnectionPtr = std::shared_ptr<Connection>;
   class LeasedBody;
 
+  void forget_dead();
   ConnectionPtr find_available();
   Task<Result<ConnectionPtr>> acquire(Clock::Time call_deadline);
   Task<Result<ConnectionPtr>> connect(Clock::Time call_deadline);
@@ -51,9 +52,13 @@ struct Pool::State : std::enable_shared_from_this<Pool::State> {
   Watchdog reaper;
 };
 
-Pool::State::ConnectionPtr Pool::State::find_available() {
+void Pool::State::forget_dead() {
   std::erase_if(connections,
                 [](const auto& entry) { return !entry->http->alive() && entry->leases == 0; });
+}
+
+Pool::State::ConnectionPtr Pool::State::find_available() {
+  forget_dead();
   // The most recently added first: the others may then grow idle and close.
   for (auto entry = connections.rbegin(); entry != connections.rend(); ++entry) {
     if (!(*entry)->retired && (*entry)->http->available()) return *entry;
@@ -155,8 +160,7 @@ void Pool::State::reap() {
       some_left = true;
     }
   }
-  std::erase_if(connections,
-                [](const auto& entry) { return !entry->http->alive() && entry->leases == 0; });
+  forget_dead();
   if (some_left) reaper.set_deadline(clock.now() + options.idle_timeout / 2);
 }
 
@@ -281,8 +285,7 @@ void Pool::retire_connections() {
     entry->retired = true;
     if (entry->leases == 0) entry->http->close();
   }
-  std::erase_if(state_->connections,
-                [](const auto& entry) { return !entry->http->alive() && entry->leases == 0; });
+  state_->forget_dead();
 }
 
 std::size_t Pool::connections() const { return state_->connections.size(); }
