@@ -72,8 +72,9 @@ Task<Result<void>> Pool::State::wait_for_release(Clock::Time deadline) {
   const std::unique_ptr<Clock::Timer> timer =
       clock.call_at(deadline, [&released] { released.notify(); });
   co_await released.wait();
-  std::erase(waiters, &released);
+  const bool chosen = std::erase(waiters, &released) == 0;
   if (clock.now() >= deadline) {
+    if (chosen) wake_one();  // woken too late for itself
     co_return fail(Code::kOverloaded, Side::kUpstream,
                    "no connection to " + options.address.to_string() + " became free in time");
   }
@@ -233,8 +234,12 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
   cancel = [given_up] { *given_up = true; };
   while (true) {
     CO_TRY(State::ConnectionPtr connection, co_await state->acquire(deadline));
-    if (*given_up) co_return fail(Code::kCancelled, "the caller went away");
+    if (*given_up) {
+      state->wake_one();
+      co_return fail(Code::kCancelled, "the caller went away");
+    }
     if (state->clock.now() >= deadline) {
+      state->wake_one();
       co_return fail(Code::kTimeout, Side::kUpstream,
                      "the call's deadline passed before it was sent");
     }

@@ -59,13 +59,13 @@ class PoolTest : public testing::Test, private http::Handler {
     bool done = false;
     int status = 0;
     Code code = Code::kInternal;
+    std::function<void()> cancel;
   };
   Task<void> send_task(Clock::Time deadline, Outcome& outcome) {
     const http::RequestHead head{"POST", "http", "127.0.0.1", "/", {}};
-    std::function<void()> cancel;
     const Pool::Payload payload{"{}", nullptr};
     Result<http::Response> response =
-        co_await pool_->send(head, payload, deadline, Clock::Duration::zero(), cancel);
+        co_await pool_->send(head, payload, deadline, Clock::Duration::zero(), outcome.cancel);
     if (response) {
       outcome.status = response->head.status;
     } else {
@@ -133,6 +133,25 @@ TEST_F(PoolTest, ButNotForEver) {
   EXPECT_EQ(served_, 1);
   wait(first);
   EXPECT_EQ(first.status, 204);
+}
+
+TEST_F(PoolTest, WhoGaveUpPassesTheFreeConnectionOn) {
+  make(HttpVersion::kHttp1, 1);
+  const Clock::Time began = clock_.now();
+  Outcome first;
+  Outcome gone;
+  Outcome patient;
+  send(first);
+  clock_.run_ready();
+  send(gone);
+  clock_.run_ready();
+  send(patient);
+  clock_.run_ready();
+  gone.cancel();
+  wait(patient);
+  EXPECT_EQ(gone.code, Code::kCancelled);
+  EXPECT_EQ(patient.status, 204);
+  EXPECT_LT(clock_.now() - began, 3s);
 }
 
 TEST_F(PoolTest, AnHttp2ConnectionIsShared) {
