@@ -103,19 +103,19 @@ struct Metrics::Families {
   Histogram audit_append{histograms(registry, "mandated_audit_append_seconds",
                                     "From a record's queuing to the disk, per batch.")
                              .Add({}, kDiskBuckets)};
-  Counter audit_failures{counters(registry, "mandated_audit_failures_total",
-                                  "Batches of records that could not be written.")
-                             .Add({})};
-  Gauge svid_expiry{gauges(registry, "mandated_svid_expiry_seconds",
-                           "Unix time at which the current SVID expires.")
-                        .Add({})};
+  Counter audit_failures{
+      counters(registry, "mandated_audit_failures_total", "Records that could not be written.")
+          .Add({})};
+  Gauges& svid_expiry = gauges(registry, "mandated_svid_expiry_seconds",
+                               "Unix time at which the current SVID expires.");
   Counter svid_rotations{
       counters(registry, "mandated_svid_rotations_total", "SVIDs received after the first.")
           .Add({})};
 };
 
 Metrics::Metrics(const Names& names, const BuildInfo& build)
-    : families_(std::make_unique<Families>()) {
+    : families_(std::make_unique<Families>()),
+      upstreams_(names.upstreams.begin(), names.upstreams.end()) {
   Families& all = *families_;
   gauges(all.registry, "mandated_build_info", "What this binary was built from; always 1.")
       .Add({{"version", build.version},
@@ -130,8 +130,8 @@ Metrics::Metrics(const Names& names, const BuildInfo& build)
     routes_.emplace(name, Route{requests("permit"), requests("deny"), requests("error"),
                                 Histogram(all.durations.Add({{"route", name}}, kCallBuckets))});
   }
-  for (const std::string& name : names.upstreams)
-    upstreams_.emplace(name, Upstream{Counter(all.restarts.Add({{"upstream", name}}))});
+  for (const std::string& name : names.commands)
+    restarts_.emplace(name, all.restarts.Add({{"upstream", name}}));
   for (const std::string& name : names.listeners)
     listeners_.emplace(name, Listener{Gauge(all.connections.Add({{"listener", name}}))});
 }
@@ -139,9 +139,7 @@ Metrics::Metrics(const Names& names, const BuildInfo& build)
 Metrics::~Metrics() = default;
 
 const Metrics::Route& Metrics::route(std::string_view name) const { return at(routes_, name); }
-const Metrics::Upstream& Metrics::upstream(std::string_view name) const {
-  return at(upstreams_, name);
-}
+const Counter& Metrics::restarts(std::string_view command) const { return at(restarts_, command); }
 const Metrics::Listener& Metrics::listener(std::string_view name) const {
   return at(listeners_, name);
 }
@@ -155,7 +153,7 @@ void Metrics::refused(std::string_view route, std::string_view code) {
 }
 
 void Metrics::upstream_failed(std::string_view upstream, Code code) {
-  at(upstreams_, upstream);
+  MANDATED_ASSERT(upstreams_.contains(upstream));
   families_->upstream_errors
       .Add({{"upstream", std::string(upstream)}, {"code", std::string(to_string(code))}})
       .Increment();
@@ -173,7 +171,7 @@ const Counter& Metrics::receipt_cache_hits() const { return families_->cache_hit
 const Counter& Metrics::receipt_cache_misses() const { return families_->cache_misses; }
 const Histogram& Metrics::audit_append() const { return families_->audit_append; }
 const Counter& Metrics::audit_failures() const { return families_->audit_failures; }
-const Gauge& Metrics::svid_expiry() const { return families_->svid_expiry; }
+void Metrics::svid_expires(double seconds) { families_->svid_expiry.Add({}).Set(seconds); }
 const Counter& Metrics::svid_rotations() const { return families_->svid_rotations; }
 
 std::string Metrics::text() const {

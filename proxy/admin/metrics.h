@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,7 @@ class Metrics {
     std::vector<std::string> listeners;
     std::vector<std::string> routes;
     std::vector<std::string> upstreams;
+    std::vector<std::string> commands;  ///< those upstreams that are started here
   };
   Metrics(const Names& names, const BuildInfo& build);
   ~Metrics();
@@ -91,15 +93,12 @@ class Metrics {
     Counter failed;      ///< mandated_requests_total{route,verdict="error"}
     Histogram duration;  ///< mandated_request_duration_seconds{route}
   };
-  struct Upstream {
-    Counter restarts;  ///< mandated_stdio_restarts_total{upstream}
-  };
   struct Listener {
     Gauge connections;  ///< mandated_connections_active{listener}
   };
   // Precondition of each: a name given to the constructor. The references stay valid.
   const Route& route(std::string_view name) const;
-  const Upstream& upstream(std::string_view name) const;
+  const Counter& restarts(std::string_view command) const;  ///< mandated_stdio_restarts_total
   const Listener& listener(std::string_view name) const;
 
   /// mandated_refusals_total{route,code}. A code that receipts.md does not know counts as "other".
@@ -115,7 +114,8 @@ class Metrics {
   const Counter& receipt_cache_misses() const;
   const Histogram& audit_append() const;
   const Counter& audit_failures() const;
-  const Gauge& svid_expiry() const;  ///< Unix time in seconds; 0 without an identity
+  /// Unix time. There is no mandated_svid_expiry_seconds before the first call.
+  void svid_expires(double seconds);
   const Counter& svid_rotations() const;
 
   /// The Prometheus text format 0.0.4.
@@ -125,7 +125,8 @@ class Metrics {
   struct Families;
   std::unique_ptr<Families> families_;
   std::map<std::string, Route, std::less<>> routes_;
-  std::map<std::string, Upstream, std::less<>> upstreams_;
+  std::set<std::string, std::less<>> upstreams_;
+  std::map<std::string, Counter, std::less<>> restarts_;
   std::map<std::string, Listener, std::less<>> listeners_;
 };
 

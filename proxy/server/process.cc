@@ -32,6 +32,7 @@ namespace mandated::server {
 namespace {
 
 constexpr Clock::Duration kTick = std::chrono::seconds(1);
+constexpr unsigned kAdminConnectionsMax = 64;
 
 // A worker with its thread. Built and destroyed on the main thread; in between, all that is in it
 // belongs to the thread.
@@ -91,7 +92,10 @@ admin::Metrics::Names metric_names(const config::Config& config) {
   admin::Metrics::Names names;
   for (const config::Listener& entry : config.listeners) names.listeners.push_back(entry.name);
   for (const config::Route& entry : config.routes) names.routes.push_back(entry.name);
-  for (const config::Upstream& entry : config.upstreams) names.upstreams.push_back(entry.name);
+  for (const config::Upstream& entry : config.upstreams) {
+    names.upstreams.push_back(entry.name);
+    if (entry.is_command()) names.commands.push_back(entry.name);
+  }
   return names;
 }
 
@@ -116,6 +120,7 @@ class Process {
   void publish(identity::SnapshotPtr snapshot, bool rotated);
   Task<void> tick();
   Task<void> serve_admin();
+  Task<void> serve_admin_connection(net::StreamPtr stream);
   Task<void> close_bridges();
   Thread& home() { return *threads_.front(); }
 
@@ -133,9 +138,11 @@ class Process {
   std::vector<std::unique_ptr<net::BoundAddress>> bound_;
   std::unique_ptr<net::BoundAddress> admin_bound_;
   std::unique_ptr<net::Listener> admin_listener_;
+  unsigned admin_connections_ = 0;
   std::unique_ptr<Gate> home_gate_;  // what runs beside the calls on the first worker
   std::map<std::string, std::unique_ptr<stdio::StdioUpstream>> bridges_;
   std::map<std::string, std::uint64_t> counted_restarts_;
+  std::uint64_t counted_lost_ = 0;  // records, of those that nobody waited for
 };
 
 Result<void> Process::start() {
@@ -163,7 +170,6 @@ Result<void> Process::open_audit() {
   options.on_batch = [this](Clock::Duration took, bool durable) {
     metrics_.audit_append().observe(took);
     health_.audit_healthy = durable;
-    if (!durable) metrics_.audit_failures().add();
   };
   TRY(audit_, audit::Log::open(config_.audit.file, home().clock, home().rng, std::move(options)));
   return {};
@@ -267,7 +273,7 @@ Result<void> Process::bind() {
 void Process::publish(identity::SnapshotPtr snapshot, bool rotated) {
   const double expires =
       std::chrono::duration<double>(snapshot->svid->expires.time_since_epoch()).count();
-  metrics_.svid_expiry().set(expires);
+  metrics_.svid_expires(expires);
   health_.identity_present = true;
   if (!rotated) return;
   metrics_.svid_rotations().add();
@@ -287,9 +293,11 @@ Task<void> Process::tick() {
     for (const auto& [name, bridge] : bridges_) {
       const std::uint64_t died = bridge->counters().died;
       std::uint64_t& counted = counted_restarts_[name];
-      metrics_.upstream(name).restarts.add(static_cast<double>(died - counted));
+      metrics_.restarts(name).add(static_cast<double>(died - counted));
       counted = died;
     }
+    const std::uint64_t lost = audit_->lost();
+    metrics_.audit_failures().add(static_cast<double>(lost - std::exchange(counted_lost_, lost)));
     Event woken(home().context.get_executor());
     const Gate::Registration on_drain(*home_gate_, [&woken] { woken.notify(); });
     const std::unique_ptr<Clock::Timer> timer =
@@ -298,11 +306,12 @@ Task<void> Process::tick() {
   }
 }
 
-Task<void> serve_admin_connection(net::StreamPtr stream, Clock& clock, Gate& gate,
-                                  const admin::Health& health, const admin::Metrics& metrics) {
-  admin::AdminHandler handler(health, metrics);
-  static_cast<void>(
-      co_await http::serve_cleartext(*stream, http::ServerLimits{}, clock, gate, handler));
+Task<void> Process::serve_admin_connection(net::StreamPtr stream) {
+  ++admin_connections_;
+  admin::AdminHandler handler(health_, metrics_);
+  static_cast<void>(co_await http::serve_cleartext(*stream, home().worker->server_limits(),
+                                                   home().clock, *home_gate_, handler));
+  --admin_connections_;
 }
 
 Task<void> Process::serve_admin() {
@@ -310,8 +319,10 @@ Task<void> Process::serve_admin() {
   while (true) {
     Result<net::StreamPtr> stream = co_await admin_listener_->accept();
     if (!stream) co_return;
-    home_gate_->spawn(
-        serve_admin_connection(std::move(*stream), home().clock, *home_gate_, health_, metrics_));
+    // Closed at once, so that whoever probes hears of it.
+    if (admin_connections_ < kAdminConnectionsMax) {
+      home_gate_->spawn(serve_admin_connection(std::move(*stream)));
+    }
   }
 }
 

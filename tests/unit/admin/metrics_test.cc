@@ -19,6 +19,7 @@ Metrics::Names names() {
   result.listeners = {"agents"};
   result.routes = {"files", "tickets"};
   result.upstreams = {"server"};
+  result.commands = {"server"};
   return result;
 }
 BuildInfo build() {
@@ -46,7 +47,7 @@ TEST_F(MetricsTest, EverySeries) {
   metrics_.refused("files", "tool_not_granted");
   metrics_.upstream_failed("server", Code::kTimeout);
   metrics_.handshake_failed(Code::kPeerIdentity);
-  metrics_.upstream("server").restarts.add();
+  metrics_.restarts("server").add();
   metrics_.listener("agents").connections.add(3);
   metrics_.listener("agents").connections.add(-1);
   metrics_.limit_exceeded(Limit::kBodyBytes);
@@ -54,7 +55,8 @@ TEST_F(MetricsTest, EverySeries) {
   metrics_.receipt_cache_misses().add();
   metrics_.audit_append().observe(std::chrono::milliseconds(3));
   metrics_.audit_failures().add();
-  metrics_.svid_expiry().set(1780000000);
+  EXPECT_THAT(metrics_.text(), Not(HasSubstr("\nmandated_svid_expiry_seconds ")));
+  metrics_.svid_expires(1780000000);
   metrics_.svid_rotations().add();
 
   for (const char* line :
