@@ -1,6 +1,7 @@
 // Which version a connection speaks where no ALPN said so: the first bytes tell.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -53,16 +54,22 @@ Task<Result<void>> serve_cleartext(net::Stream& stream, const ServerLimits& limi
                                    Gate& drain, Handler& handler) {
   std::string bytes;
   std::string buffer(4096, '\0');
+  // Who has said nothing yet has nothing to lose.
+  std::optional<Gate::Registration> on_drain(std::in_place, drain, [&] {
+    if (bytes.empty()) stream.close();
+  });
   stream.set_deadline(clock.now() + limits.header_timeout);
   while (bytes.size() < kPreface.size() && begins_like_preface(bytes)) {
     Result<std::size_t> count = co_await stream.read_some(buffer);
     if (!count) {
-      if (bytes.empty() && count.error().code == Code::kTimeout) co_return Result<void>();
+      const bool ended_well = count.error().code == Code::kTimeout || drain.draining();
+      if (bytes.empty() && ended_well) co_return Result<void>();
       co_return fail(count.error().code, Side::kDownstream, count.error().text);
     }
     if (*count == 0) break;
     bytes.append(buffer, 0, *count);
   }
+  on_drain.reset();
   stream.set_deadline(Clock::Time::max());
   if (bytes.empty()) co_return Result<void>();
   const bool http2 = bytes.size() >= kPreface.size() && begins_like_preface(bytes);

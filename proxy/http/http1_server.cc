@@ -57,6 +57,7 @@ class Http1Exchange final : public ServerStream, private Body {
   Task<Result<void>> respond(const ResponseHead& head, bool end) override;
   Task<Result<void>> send(std::string_view data, bool end) override;
   void reset() override;
+  void close_connection_after() override { closes_ = true; }
   void on_gone(std::function<void()> callback) override;
 
   void peer_gone();

@@ -38,6 +38,7 @@ class Http2Exchange final : public Http2Stream,
   void reset() override {
     abort(NGHTTP2_INTERNAL_ERROR, Error{Code::kCancelled, Side::kLocal, "the exchange was reset"});
   }
+  void close_connection_after() override;
   void on_gone(std::function<void()> callback) override;
 
   // Http2Stream
@@ -117,6 +118,7 @@ class Http2Server final : public Http2Session {
     ready_.push_back(std::move(exchange));
   }
   void peer_gone(std::shared_ptr<Http2Exchange> exchange) { gone_.push_back(std::move(exchange)); }
+  void begin_drain();
 
   using Http2Session::add_field;
   using Http2Session::add_fields;
@@ -143,7 +145,6 @@ class Http2Server final : public Http2Session {
   void connection_expired() override;
 
   void update_deadline();
-  void begin_drain();
   void end_drain();
   static Task<void> handle(Http2Server* server, std::shared_ptr<Http2Exchange> exchange);
 
@@ -286,6 +287,8 @@ Result<void> Http2Exchange::submit(const ResponseHead& head, bool end) {
   return writer_.append(none, {}, true);
 }
 
+void Http2Exchange::close_connection_after() { server_.begin_drain(); }
+
 void Http2Exchange::on_gone(std::function<void()> callback) {
   gone_ = std::move(callback);
   if (failure_ && !writer_.ended()) call_gone();
@@ -426,7 +429,7 @@ void Http2Server::connection_expired() {
 /// The first of two steps: the peer learns that no stream will be taken, but those on their way
 /// are.
 void Http2Server::begin_drain() {
-  draining_ = true;
+  if (std::exchange(draining_, true)) return;
   nghttp2_submit_shutdown_notice(raw());
   nghttp2_submit_ping(raw(), NGHTTP2_FLAG_NONE, nullptr);
   update_deadline();

@@ -48,6 +48,9 @@ class ServerStream {
   /// Abandons the exchange: RST_STREAM, or the connection is closed. So does handle() returning
   /// before the end.
   virtual void reset() = 0;
+  /// The connection takes no further exchange after those under way: `Connection: close`, GOAWAY.
+  /// Call it before respond().
+  virtual void close_connection_after() = 0;
   /// Calls back, once, when the peer is gone (reset, end of connection) before the answer's end;
   /// while the handler waits for somebody else, this is how it learns of it. A peer that ended only
   /// its own side counts as gone; an answer may still reach it. Calls back from within on_gone() if

@@ -282,6 +282,7 @@ Task<http::Response> Run::decide_and_forward() {
   if (worker_.clock().wall() > connection_.peer_expires) {
     constexpr std::string_view kWhy =
         "The certificate that this connection was opened with has expired.";
+    stream_.close_connection_after();  // so that the next call comes with another
     co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
   }
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);

@@ -30,6 +30,7 @@ class FakeStream final : public http::ServerStream {
     co_return Result<void>();
   }
   void reset() override {}
+  void close_connection_after() override {}
   void on_gone(std::function<void()>) override {}
 
   http::ResponseHead response;

@@ -634,6 +634,43 @@ TEST(Http1Server, DrainsAnIdleConnectionAtOnce) {
   EXPECT_TRUE(world.served->has_value());
 }
 
+TEST(Http1Server, ClosesAfterAnExchangeThatAsksForIt) {
+  World world;
+  FunctionHandler handler(echo_and_close);
+  RawPeer peer(world, world.serve(Version::kHttp1, handler));
+  peer.write(post("Content-Length: 3\r\n", "abc") + get(""));
+  EXPECT_EQ(peer.received(),
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc");
+  EXPECT_TRUE(peer.ended());
+  peer.close();
+  ASSERT_TRUE(world.run_until([&] { return world.served.has_value(); }));
+  EXPECT_EQ(handler.started, 1);
+}
+
+TEST(Cleartext, AConnectionThatSaidNothingIsDrainedAtOnce) {
+  World world;
+  FunctionHandler handler(echo);
+  RawPeer peer(world, world.serve(Version::kCleartext, handler));
+  world.drain.drain();
+  world.clock.run_ready();
+  ASSERT_TRUE(world.served.has_value());
+  EXPECT_TRUE(world.served->has_value());
+}
+
+TEST(Cleartext, AConnectionThatBeganIsNot) {
+  World world;
+  FunctionHandler handler(echo);
+  RawPeer peer(world, world.serve(Version::kCleartext, handler));
+  peer.write("P");
+  world.drain.drain();
+  world.clock.run_ready();
+  ASSERT_FALSE(world.served.has_value());
+  peer.write("OST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_EQ(status_line(peer.received()), "HTTP/1.1 200 OK");
+  peer.close();
+  ASSERT_TRUE(world.run_until([&] { return world.served.has_value(); }));
+}
+
 Task<void> leave_early(ServerStream& stream) {
   ResponseHead head;
   head.status = 200;

@@ -526,5 +526,21 @@ TEST(Http2Server, DrainsInTwoSteps) {
   EXPECT_TRUE(world.served->has_value());
 }
 
+TEST(Http2Server, ClosesAfterAnExchangeThatAsksForIt) {
+  World world;
+  FunctionHandler handler(echo_and_close);
+  RawPeer peer(world, world.serve(Version::kHttp2, handler));
+  peer.write(preface() + headers(1, request()));
+  peer.write(frame(kPing, kAck, 0, std::string(8, '\0')));
+  const std::vector<Frame> frames = split_frames(peer.take());
+  EXPECT_EQ(status_of(frames, 1), 200);
+  EXPECT_EQ(error_code(frames, kGoaway), NGHTTP2_NO_ERROR);
+  peer.write(headers(3, request()));
+  EXPECT_EQ(status_of(split_frames(peer.take()), 3), 0);
+  ASSERT_TRUE(world.run_until([&] { return world.served.has_value(); }, std::chrono::seconds(2)));
+  EXPECT_TRUE(world.served->has_value());
+  EXPECT_EQ(handler.started, 1);
+}
+
 }  // namespace
 }  // namespace mandated::http

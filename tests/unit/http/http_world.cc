@@ -56,6 +56,11 @@ Task<void> echo(ServerStream& stream) {
   if (sent) (void)co_await stream.send(text, true);
 }
 
+Task<void> echo_and_close(ServerStream& stream) {
+  stream.close_connection_after();
+  co_await echo(stream);
+}
+
 World::~World() {
   clock.run_ready();
   EXPECT_EQ(tasks.active(), 0U) << "something still runs at the end of the test";

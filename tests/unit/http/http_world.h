@@ -42,6 +42,9 @@ class FunctionHandler final : public Handler {
 /// 200 with the request's body, unchanged; "target method authority" if it has none.
 Task<void> echo(ServerStream& stream);
 
+/// The same, as the last exchange of its connection.
+Task<void> echo_and_close(ServerStream& stream);
+
 class World {
  public:
   World() : clock(context), drain(context.get_executor()), tasks(context.get_executor()) {}

@@ -76,7 +76,7 @@ class ExchangeTest : public testing::Test {
     return std::move(*loaded);
   }
   admin::Metrics::Names names() const {
-    return {{"agent"}, {"open", "plain", "guarded"}, {"tool"}};
+    return {{"agent"}, {"open", "plain", "guarded"}, {"tool"}, {}};
   }
   Task<void> drain(bool& drained) {
     co_await worker_->drain();
