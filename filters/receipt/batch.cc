@@ -126,6 +126,7 @@ Checked<void> BatchVerifier::decide(const json::Value& question, Seconds now) {
   const auto verified = cache_.verify(*chain, anchors_, now, limits_);
   if (!verified) return tl::unexpected(verified.error());
   auto checked = check_call(**verified, *tool, given);
+  if (checked) checked = check_conditions(**verified, *tool);
   if (checked && !audiences.empty()) checked = check_audience(**verified, audiences);
   if (!checked) return checked;
   if (!*proof && require_proof != nullptr && !require_proof->boolean()) return {};

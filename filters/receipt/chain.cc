@@ -4,6 +4,7 @@
 #include "filters/receipt/chain.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 
 #include "filters/receipt/base64url.h"
@@ -20,6 +21,7 @@ struct Hop {
   Segments segments;  // views into the caller's tokens: not to be used after verification
   json::Document payload;
   Claims claims;
+  std::string account;
 };
 
 std::string name_of(std::size_t hop) {
@@ -53,8 +55,14 @@ Checked<void> check_now(const Claims& claims, std::size_t hop, Seconds now, Seco
 
 class Verified final : public VerifiedChain {
  public:
-  Verified(std::vector<Hop> hops, Seconds skew, const Sha256& digest)
+  Verified(std::vector<Hop> hops, std::string_view root_signer, Seconds skew, const Sha256& digest)
       : hops_(std::move(hops)), skew_(skew), digest_(encode_base64url(digest)) {
+    std::string_view signer = root_signer;
+    for (Hop& hop : hops_) {
+      const std::array<std::string_view, 2> parts{signer, hop.claims.jti};
+      hop.account = encode_base64url(sha256_framed(parts));
+      signer = hop.claims.holder.thumbprint();
+    }
     expires_ = leaf().expires;
     not_before_ = leaf().issued_at - skew_;
     for (Hop& hop : hops_) {
@@ -67,6 +75,8 @@ class Verified final : public VerifiedChain {
   std::size_t size() const override { return hops_.size(); }
   const std::string& jti(std::size_t hop) const override { return hops_.at(hop).claims.jti; }
   const Mandate& mandate(std::size_t hop) const override { return hops_.at(hop).claims.mandate; }
+  const std::string& account(std::size_t hop) const override { return hops_.at(hop).account; }
+  Seconds expires(std::size_t hop) const override { return hops_.at(hop).claims.expires; }
   const PublicKey& holder_key() const override { return leaf().holder; }
   Seconds expires() const override { return expires_; }
   Seconds not_before() const override { return not_before_; }
@@ -119,6 +129,10 @@ class Verification {
   }
 
   std::vector<Hop> take_hops() { return std::move(hops_); }
+  /// The thumbprint of the anchor's key; empty where no anchor was asked for.
+  std::string_view root_signer() const {
+    return root_key_ == nullptr ? std::string_view() : root_key_->thumbprint();
+  }
 
  private:
   // Steps 1, 2a and 2b. A chain longer than any depth allows is refused before its payloads are
@@ -158,7 +172,7 @@ class Verification {
             .and_then(
                 [&](const std::string& text) { return parse_object(text, "payload", json_limits); })
             .map([&](json::Document document) {
-              hops_.push_back({segments, std::move(document), {}});
+              hops_.push_back({segments, std::move(document), {}, {}});
             })
             .and_then([&] { return read_jti(hops_.back().payload.root(), hops_.back().claims); });
       });
@@ -212,7 +226,10 @@ class Verification {
         .and_then([&] { return check_link(child, parent); })
         .and_then([&] { return read_mandate(payload, child.claims); })
         .and_then([&] { return check_now(child.claims, hop, now_, limits_.iat_skew_max); })
-        .and_then([&] { return mandate_within(child.claims.mandate, parent.claims.mandate); });
+        .and_then([&] {
+          return mandate_within(child.claims.mandate, child.claims.capability,
+                                parent.claims.mandate);
+        });
   }
 
   // Steps 5 and 6a.
@@ -389,12 +406,23 @@ class Verification {
   Effort effort_;
 };
 
+Checked<void> check_instance(const Selectors& wanted, const Selectors* attested) {
+  for (const auto& [type, value] : wanted) {
+    const bool known = attested != nullptr && attested->contains(type);
+    if (known && attested->find(type)->second == value) continue;
+    return refuse(Code::kWrongInstance,
+                  "This receipt is for one instance, whose " + shown(type) +
+                      (known ? " differs from the presenter's." : " is not attested here."));
+  }
+  return {};
+}
+
 Checked<ChainPtr> verify(std::span<const std::string_view> chain, const AnchorSet* anchors,
                          Seconds now, const Limits& limits) {
   Verification verification(chain, anchors, now, limits);
   if (auto done = verification.run(); !done) return tl::unexpected(std::move(done.error()));
-  return std::make_shared<const Verified>(verification.take_hops(), limits.iat_skew_max,
-                                          sha256_framed(chain));
+  return std::make_shared<const Verified>(verification.take_hops(), verification.root_signer(),
+                                          limits.iat_skew_max, sha256_framed(chain));
 }
 
 }  // namespace
@@ -433,6 +461,10 @@ Checked<void> check_presenter(const VerifiedChain& chain, const Presenter& prese
       return refuse_at(Code::kWrongHolder, hop,
                        name_of(hop) + " may not be delegated to the workload that presents it.");
     }
+  }
+  if (const auto& instance = chain.mandate(leaf).instance) {
+    if (auto checked = check_instance(*instance, presenter.selectors); !checked)
+      return tl::unexpected(at_hop(std::move(checked.error()), leaf));
   }
   return check_audience(chain, presenter.audiences);
 }

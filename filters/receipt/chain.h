@@ -7,8 +7,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +67,31 @@ class AnchorSet {
   std::string fingerprint_;
 };
 
+/// How often and how much; every figure that a budget names must hold.
+struct Budget {
+  using Figures = std::map<std::string, std::uint64_t, std::less<>>;
+  std::optional<std::uint64_t> calls;
+  Figures tools;  ///< calls, by tool
+  Figures sums;   ///< in millionths, by "tool.argument"
+};
+
+/// What must come first, before a call to a tool.
+enum class Requirement : std::uint8_t { kReason, kApproval, kClean };
+
+struct Approvers {
+  std::set<std::string, std::less<>> keys;  ///< JWK thumbprints (RFC 7638)
+  std::uint64_t min = 1;
+};
+
+/// An entry of a Token Status List (draft-ietf-oauth-status-list section 6.2).
+struct StatusReference {
+  std::string uri;
+  std::uint64_t index = 0;
+};
+
+/// Attested properties of a workload's instance, by selector type.
+using Selectors = std::map<std::string, std::string, std::less<>>;
+
 /// What this hop's `mandate` claim says (profile section 2). Absent members are empty.
 struct Mandate {
   std::optional<std::string> user;
@@ -73,6 +101,11 @@ struct Mandate {
   std::optional<std::vector<std::string>> holders;
   std::optional<std::vector<std::string>> audience;
   std::optional<Seconds> not_before;
+  std::optional<Selectors> instance;
+  std::optional<Budget> budget;
+  std::map<std::string, std::set<Requirement>, std::less<>> require;  ///< by tool
+  std::optional<Approvers> approvers;
+  std::optional<StatusReference> status;
 };
 
 class Capability;
@@ -85,6 +118,10 @@ class VerifiedChain {
   virtual std::size_t size() const = 0;
   virtual const std::string& jti(std::size_t hop) const = 0;
   virtual const Mandate& mandate(std::size_t hop) const = 0;
+  /// Names the receipt of this hop wherever something is counted against it: SHA-256 over its
+  /// signer's key and its jti, base64url. Nobody but that signer can make another of this name.
+  virtual const std::string& account(std::size_t hop) const = 0;
+  virtual Seconds expires(std::size_t hop) const = 0;
   virtual const PublicKey& holder_key() const = 0;  ///< leaf cnf.jwk
   virtual Seconds expires() const = 0;              ///< the leaf's exp: the earliest of the chain
   virtual Seconds not_before() const = 0;  ///< the latest nbf, and iat less the skew, of the chain
@@ -111,6 +148,7 @@ Checked<ChainPtr> verify_chain(std::span<const std::string_view> chain, const An
 struct Presenter {
   std::string_view spiffe_id;              ///< the authenticated peer
   std::span<const std::string> audiences;  ///< names of this enforcement point
+  const Selectors* selectors = nullptr;    ///< attested of the peer's instance; null: none
 };
 Checked<void> check_presenter(const VerifiedChain& chain, const Presenter& presenter);
 /// The part of check_presenter that asks where: kWrongAudience.
@@ -120,6 +158,28 @@ Checked<void> check_audience(const VerifiedChain& chain, std::span<const std::st
 /// are `{}`.
 Checked<void> check_call(const VerifiedChain& chain, std::string_view tool,
                          const json::Value& arguments);
+
+/// What must come before the call, and whether the chain's receipts still stand (profile
+/// section 2). Nothing here can satisfy a requirement or fetch a list yet: kReasonRequired,
+/// kApprovalRequired, kUnclean, kStatusUnknown.
+Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool);
+
+/// What a call takes from one figure of one hop's budget (profile section 2).
+struct Charge {
+  std::string account;      ///< of the receipt and the figure; base64url
+  std::uint64_t cost = 0;   ///< calls, or millionths of a summed argument
+  std::uint64_t limit = 0;  ///< what the figure allows in all
+  Seconds expires = 0;      ///< the account can be forgotten from then on
+  int hop = 0;
+  std::string figure;  ///< "calls", "tools.<tool>" or "sum.<tool>.<argument>"
+};
+/// All that the call takes, from the root's figures to the leaf's; empty without budgets. A summed
+/// argument that is absent is kArgumentMissing; one that is no number from 0 to 9e9 is
+/// kArgumentDenied.
+Checked<std::vector<Charge>> charges_of(const VerifiedChain& chain, std::string_view tool,
+                                        const json::Value& arguments);
+/// kBudgetSpent, for the charge that does not fit.
+Refusal budget_spent(const Charge& charge, std::string_view tool);
 
 /// Step 7, without replay memory. `audience`: if set, aat_aud must equal one of these.
 struct Proof {

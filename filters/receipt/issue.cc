@@ -55,8 +55,8 @@ std::string merged_mandate(const json::Value* own, const json::Value* parent) {
   };
   if (parent != nullptr) {
     for (const json::Member& member : parent->object()) {
-      if (member.name != "task" && (own == nullptr || own->find(member.name) == nullptr))
-        add(member);
+      const bool stays = member.name == "task" || member.name == "status";
+      if (!stays && (own == nullptr || own->find(member.name) == nullptr)) add(member);
     }
   }
   if (own != nullptr) {

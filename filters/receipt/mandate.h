@@ -4,16 +4,23 @@
 
 #include <string_view>
 
+#include "filters/receipt/capability.h"
 #include "filters/receipt/chain.h"
 
 namespace mandated::receipt {
 
-/// An absent claim is an empty Mandate. An unknown member, or one that is not enforced yet, is
-/// kMalformed.
+/// An absent claim is an empty Mandate. An unknown member is kMalformed.
 Checked<Mandate> parse_mandate(const json::Value* claim);
 
-/// kEscalation if `child` drops, changes or widens what `parent` says, member by member.
-Checked<void> mandate_within(const Mandate& child, const Mandate& parent);
+/// kEscalation if `child`, which grants `granted`, drops, changes or widens what `parent` says,
+/// member by member.
+Checked<void> mandate_within(const Mandate& child, const Capability& granted,
+                             const Mandate& parent);
+
+/// A number from 0 to 9e9 in millionths: what is spent rounds up, what may be spent down. nullopt
+/// for any other value.
+std::optional<std::uint64_t> millionths_spent(const json::Value& value);
+std::optional<std::uint64_t> millionths_allowed(const json::Value& value);
 
 /// RFC 3986 by its characters: a scheme, a colon, and nothing that a URI cannot hold.
 bool is_uri(std::string_view text);

@@ -109,6 +109,36 @@ std::string time_of(const json::Value* value) {
   return value != nullptr && value->is_number() ? time_text(value->number()) : "(unreadable)";
 }
 
+// One line for each member of an object: `before`, its name, `between`, its value.
+std::string members_in_words(const json::Value* object, std::string_view before,
+                             std::string_view between, std::string_view after = "") {
+  std::string text;
+  if (object == nullptr || !object->is_object()) return text;
+  for (const json::Member& member : object->object()) {
+    text += "  " + std::string(before) + shown(member.name) + std::string(between) +
+            (member.value.is_array() ? list_in_words(&member.value, "and")
+                                     : value_in_words(member.value)) +
+            std::string(after) + "\n";
+  }
+  return text;
+}
+
+std::string budget_in_words(const json::Value* budget) {
+  if (budget == nullptr) return {};
+  std::string text;
+  if (const json::Value* calls = budget->find("calls"))
+    text += "  for at most " + value_in_words(*calls) + " calls in all\n";
+  return text + members_in_words(budget->find("tools"), "for ", " at most ", " calls") +
+         members_in_words(budget->find("sum"), "with ", " adding up to at most ");
+}
+
+std::string approvers_in_words(const json::Value* approvers) {
+  const json::Value* min = approvers == nullptr ? nullptr : approvers->find("min");
+  if (min == nullptr) return {};
+  return "  approved by " + value_in_words(*min) + " of the keys " +
+         list_in_words(approvers->find("keys"), "and") + "\n";
+}
+
 std::string mandate_in_words(const json::Value& mandate) {
   std::string text;
   const auto add = [&](std::string_view member, std::string_view words) {
@@ -129,6 +159,11 @@ std::string mandate_in_words(const json::Value& mandate) {
   add("holders", "to be passed on only to");
   add("aud", "for use at");
   add("nbf", "not before");
+  text += members_in_words(mandate.find("instance"), "only by the instance whose ", " is ");
+  text += budget_in_words(mandate.find("budget"));
+  text += members_in_words(mandate.find("require"), "before ", " wanting first ");
+  text += approvers_in_words(mandate.find("approvers"));
+  add("status", "unless revoked in");
   return text;
 }
 

@@ -83,6 +83,7 @@ struct GrantOptions {
   std::vector<std::string> holders;
   std::vector<std::string> audiences;
   std::string not_before;
+  std::string mandate;
   // issue only
   std::string issuer;
   std::string kid;
@@ -106,6 +107,16 @@ Read<std::string> mandate_of(const GrantOptions& options) {
       list += (list.empty() ? "[" : ",") + json::quoted(value);
     add(name, list + "]");
   };
+  if (!options.mandate.empty()) {
+    const auto document = read_argument(options.mandate).and_then([](const std::string& given) {
+      return parse_json(given, "the mandate");
+    });
+    if (!document) return tl::unexpected(document.error());
+    if (!document->root().is_object())
+      return tl::unexpected(std::string("the mandate is not a JSON object"));
+    for (const json::Member& member : document->root().object())
+      add(member.name, json::canonical(member.value));
+  }
   add_text("user", options.user);
   add_text("intent", options.intent);
   add_text("task", options.task);
@@ -263,6 +274,7 @@ receipt::Checked<receipt::ChainPtr> decide(const CheckOptions& options,
   if (!verified) return verified;
   auto checked = receipt::check_presenter(**verified, {options.peer, options.audiences});
   if (checked) checked = receipt::check_call(**verified, options.tool, arguments);
+  if (checked) checked = receipt::check_conditions(**verified, options.tool);
   if (!checked) return tl::unexpected(checked.error());
   if (proof.empty()) return verified;
   const auto proven =
@@ -330,6 +342,9 @@ void add_grant_options(CLI::App& command, GrantOptions& options) {
   command.add_option("--aud", options.audiences, "Where the receipt may be used; may be repeated");
   command.add_option("--not-before", options.not_before,
                      "2026-07-28T12:00:00Z, or seconds since 1970");
+  command.add_option(
+      "--mandate", options.mandate,
+      "More members of the mandate, as JSON or @FILE, e.g. '{\"budget\":{\"calls\":5}}'");
   command.add_option("--at", options.at, "The time of issue (default: now)");
   command.add_option("--out", options.out, "The chain file to write (default: standard output)");
 }

@@ -94,7 +94,7 @@ TEST_F(IssueTest, BadRootsAreNotSigned) {
   expect_refused(
       with([](Grant& g) { g.tools_json = R"({"t":{"a":{"constraint_type":"regex"}}})"; }),
       "unknown_constraint");
-  expect_refused(with([](Grant& g) { g.mandate_json = R"({"budget":{"calls":1}})"; }), "malformed");
+  expect_refused(with([](Grant& g) { g.mandate_json = R"({"colour":"red"})"; }), "malformed");
   expect_refused(with([](Grant& g) { g.mandate_json = "null"; }), "malformed");
   expect_refused(with([](Grant& g) { g.expires = kNow; }), "expired");
   expect_refused(with([](Grant& g) { g.expires = kNow + 91.0 * 86400; }), "lifetime");
