@@ -158,6 +158,7 @@ struct Receipts {
   std::optional<Wallet> wallet;
   ReceiptLimits limits;
   std::size_t cache_entries_max = 4096;
+  std::string ledger;  ///< the file of what was spent; never empty once loaded
 };
 
 struct Filter {

@@ -248,6 +248,8 @@ Receipts read_receipts(const Cursor& at, const Folder& folder) {
   });
   at.member("limits", [&](const Cursor& one) { read_receipt_limits(one, receipts.limits); });
   at.number("cache_entries_max", receipts.cache_entries_max);
+  at.text("ledger", receipts.ledger);
+  if (!receipts.ledger.empty()) folder.resolve(receipts.ledger);
   return receipts;
 }
 
@@ -322,6 +324,7 @@ Config read(const Cursor& root, const Folder& folder) {
             [&](const Cursor& one) { one.text("name", config.filters.emplace_back().name); });
   if (!root.has("filters")) config.filters = {{"mandate"}};
   root.member("audit", [&](const Cursor& one) { config.audit = read_audit(one, folder); });
+  if (config.receipts.ledger.empty()) config.receipts.ledger = config.audit.file + ".ledger";
   root.member("limits", [&](const Cursor& one) { read_limits(one, config.limits); });
   root.member("timeouts", [&](const Cursor& one) { read_timeouts(one, config.timeouts); });
   root.member("admin", [&](const Cursor& one) { config.admin = read_admin(one, folder); });

@@ -24,6 +24,12 @@ Task<std::variant<Permit, Deny>> FilterChain::decide(Exchange& exchange) const {
   co_return Permit();
 }
 
+Task<void> FilterChain::unsent(Exchange& exchange) const {
+  for (auto filter = filters_.rbegin(); filter != filters_.rend(); ++filter) {
+    co_await (*filter)->on_unsent(exchange);
+  }
+}
+
 bool FilterChain::shows(const Exchange& exchange, std::string_view tool) const {
   return std::all_of(filters_.begin(), filters_.end(),
                      [&](const auto& filter) { return filter->shows(exchange, tool); });

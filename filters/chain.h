@@ -20,6 +20,9 @@ class FilterChain {
   /// Asks each filter in order; the first Deny ends it. A filter that throws denies (`internal`).
   Task<std::variant<Permit, Deny>> decide(Exchange& exchange) const;
 
+  /// The call did not leave, whoever refused it: filters take back what it was to cost.
+  Task<void> unsent(Exchange& exchange) const;
+
   /// True if every filter shows the tool.
   bool shows(const Exchange& exchange, std::string_view tool) const;
 

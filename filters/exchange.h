@@ -26,8 +26,9 @@ struct Exchange {
   // Found by the filters.
   /// Verified chains that speak for the caller; a permitted tool call has exactly one.
   std::vector<receipt::ChainPtr> chains;
-  std::vector<std::string> receipts;  ///< to send on with the call, root first; empty: none
-  std::string proof;                  ///< to send on with them; empty: none
+  std::vector<std::string> receipts;     ///< to send on with the call, root first; empty: none
+  std::string proof;                     ///< to send on with them; empty: none
+  std::vector<receipt::Charge> charges;  ///< made for this call
 };
 
 }  // namespace mandated

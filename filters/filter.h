@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "filters/budget/ledger.h"
 #include "filters/exchange.h"
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/chain.h"
@@ -31,6 +32,8 @@ class Filter {
   virtual std::string_view name() const = 0;
   /// Decides about the call. Must give the same verdict for the same exchange, time and state.
   virtual Task<Verdict> on_call(Exchange& exchange) const = 0;
+  /// The call did not leave the proxy after all. Called once, whether or not this filter passed it.
+  virtual Task<void> on_unsent(Exchange&) const { co_return; }
   /// Whether an answer that lists tools may show this one (an identifier as receipts name it) to
   /// the caller.
   virtual bool shows(const Exchange& exchange, std::string_view tool) const = 0;
@@ -45,6 +48,7 @@ struct FilterDeps {
   receipt::Limits limits;
   receipt::ChainCache& chains;     ///< this worker's
   receipt::ReplayMemory& replays;  ///< the process's
+  Ledger& ledger;                  ///< the process's
   WalletSource* wallet = nullptr;  ///< null: none is configured
 };
 

@@ -37,6 +37,11 @@ const json::Value& arguments_of(const protocol::Call& call) {
 // the receipt that came nearest to permitting the call.
 int progress(receipt::Code code) {
   switch (code) {
+    case receipt::Code::kReasonRequired:
+    case receipt::Code::kApprovalRequired:
+    case receipt::Code::kUnclean:
+    case receipt::Code::kStatusUnknown:
+      return 5;
     case receipt::Code::kArgumentDenied:
       return 4;
     case receipt::Code::kArgumentMissing:
@@ -64,9 +69,25 @@ class MandateFilter final : public Filter {
   std::string_view name() const override { return "mandate"; }
 
   Task<Verdict> on_call(Exchange& exchange) const override {
-    Checked<void> decided = decide(exchange);
-    if (!decided) co_return Deny{std::move(decided).error()};
-    co_return Pass{};
+    Checked<std::vector<Choice>> choices = decide(exchange);
+    if (!choices) co_return Deny{std::move(choices).error()};
+    if (choices->empty()) co_return Pass{};
+    Checked<void> charged;
+    for (const Choice& choice : *choices) {
+      charged = co_await charge(exchange, *choice.chain);
+      if (charged) {
+        use(exchange, choice);
+        co_return Pass{};
+      }
+    }
+    co_return Deny{std::move(charged).error()};
+  }
+
+  Task<void> on_unsent(Exchange& exchange) const override {
+    const std::vector<receipt::Charge> charges = std::exchange(exchange.charges, {});
+    if (charges.empty()) co_return;
+    // What cannot be given back stays spent.
+    static_cast<void>(co_await deps_.ledger.give_back(charges, exchange.now));
   }
 
   bool shows(const Exchange& exchange, std::string_view tool) const override {
@@ -76,19 +97,66 @@ class MandateFilter final : public Filter {
   }
 
  private:
+  // A chain under which the call may go out, if its budgets have enough left.
   struct Choice {
     ChainPtr chain;
+    std::shared_ptr<const Wallet> wallet;  // null: the call brought the chain
     const Wallet::Entry* entry = nullptr;
   };
 
-  Checked<void> decide(Exchange& exchange) const {
-    const config::Mandate& rule = exchange.route->mandate;
-    if (rule.mode == config::MandateMode::kOff) return {};
+  // The choices, best first; none where no tool is called.
+  Checked<std::vector<Choice>> decide(Exchange& exchange) const {
+    const auto none = [] { return std::vector<Choice>(); };
+    if (exchange.route->mandate.mode == config::MandateMode::kOff) return none();
     const bool from_wallet = exchange.call.receipts.empty() && attaches(exchange);
     if (exchange.call.is_discovery) {
-      return from_wallet ? discover_with_wallet(exchange) : discover(exchange);
+      return (from_wallet ? discover_with_wallet(exchange) : discover(exchange)).map(none);
     }
     return from_wallet ? call_with_wallet(exchange) : call(exchange);
+  }
+
+  // All budgets of the chain, or none. Where the chain is passed on, the far side, which acts on
+  // it, counts.
+  Task<Checked<void>> charge(Exchange& exchange, const receipt::VerifiedChain& chain) const {
+    const std::string& tool = exchange.call.tool;
+    Checked<void> outcome;
+    if (passes_on(exchange)) co_return outcome;
+    Checked<std::vector<receipt::Charge>> charges =
+        receipt::charges_of(chain, tool, arguments_of(exchange.call));
+    if (!charges) {
+      outcome = tl::unexpected(std::move(charges).error());
+    } else if (!charges->empty()) {
+      const Result<std::optional<std::size_t>> over =
+          co_await deps_.ledger.charge(*charges, exchange.now);
+      if (!over) {
+        outcome = refuse(receipt::Code::kInternal, tool,
+                         "What is left of the receipt's budget cannot be found out; try later.");
+      } else if (*over) {
+        outcome = tl::unexpected(receipt::budget_spent((*charges)[**over], tool));
+      } else {
+        exchange.charges = std::move(*charges);
+      }
+    }
+    co_return outcome;
+  }
+
+  void use(Exchange& exchange, const Choice& choice) const {
+    exchange.chains.push_back(choice.chain);
+    if (!passes_on(exchange)) return;
+    if (choice.entry == nullptr) {
+      exchange.receipts = exchange.call.receipts;
+      return;
+    }
+    exchange.receipts = choice.entry->tokens;
+    if (exchange.route->mandate.proof == config::ProofMode::kRequired) {
+      sign(exchange, *choice.chain, *choice.wallet, arguments_of(exchange.call));
+    }
+  }
+
+  static Checked<void> check_call(const receipt::VerifiedChain& chain, const protocol::Call& call) {
+    Checked<void> granted = receipt::check_call(chain, call.tool, arguments_of(call));
+    if (granted) granted = receipt::check_conditions(chain, call.tool);
+    return granted;
   }
 
   bool attaches(const Exchange& exchange) const {
@@ -117,7 +185,7 @@ class MandateFilter final : public Filter {
   }
 
   // A tool call that brought its receipt.
-  Checked<void> call(Exchange& exchange) const {
+  Checked<std::vector<Choice>> call(Exchange& exchange) const {
     const protocol::Call& call = exchange.call;
     if (call.receipts.empty()) {
       return refuse(receipt::Code::kNoReceipt, call.tool,
@@ -125,14 +193,11 @@ class MandateFilter final : public Filter {
     }
     const Checked<ChainPtr> chain = verify(exchange, call.receipts);
     if (!chain) return tl::unexpected(with_tool(chain.error(), call.tool));
-    const json::Value& arguments = arguments_of(call);
-    Checked<void> granted = receipt::check_call(**chain, call.tool, arguments);
-    if (!granted) return granted;
-    const Checked<void> proven = check_proof(exchange, **chain, arguments);
+    const Checked<void> granted = check_call(**chain, call);
+    if (!granted) return tl::unexpected(granted.error());
+    const Checked<void> proven = check_proof(exchange, **chain, arguments_of(call));
     if (!proven) return tl::unexpected(with_tool(proven.error(), call.tool));
-    exchange.chains.push_back(*chain);
-    if (passes_on(exchange)) exchange.receipts = call.receipts;
-    return {};
+    return std::vector<Choice>{{*chain, nullptr, nullptr}};
   }
 
   Checked<void> check_proof(Exchange& exchange, const receipt::VerifiedChain& chain,
@@ -167,11 +232,10 @@ class MandateFilter final : public Filter {
   }
 
   // A tool call for which the wallet must have something.
-  Checked<void> call_with_wallet(Exchange& exchange) const {
+  Checked<std::vector<Choice>> call_with_wallet(Exchange& exchange) const {
     const protocol::Call& call = exchange.call;
-    const json::Value& arguments = arguments_of(call);
     const std::shared_ptr<const Wallet> wallet = deps_.wallet->current();
-    std::optional<Choice> best;
+    std::vector<Choice> choices;
     std::optional<Refusal> nearest;
     for (const Wallet::Entry& entry : wallet->entries) {
       const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
@@ -179,29 +243,23 @@ class MandateFilter final : public Filter {
       if (!chain) {
         granted = tl::unexpected(with_tool(chain.error(), call.tool));
       } else {
-        granted = receipt::check_call(**chain, call.tool, arguments);
+        granted = check_call(**chain, call);
       }
-      if (!granted) {
-        if (!nearest || progress(granted.error().code) > progress(nearest->code)) {
-          nearest = granted.error();
-        }
-      } else if (!best || breadth(*chain) < breadth(best->chain)) {
-        best = Choice{*chain, &entry};
+      if (granted) {
+        choices.push_back({*chain, wallet, &entry});
+      } else if (!nearest || progress(granted.error().code) > progress(nearest->code)) {
+        nearest = granted.error();
       }
     }
-    if (!best) {
+    if (choices.empty()) {
       if (nearest) return tl::unexpected(std::move(*nearest));
       return refuse(receipt::Code::kNoReceipt, call.tool,
                     "The wallet holds no delegation receipt; \"" + call.tool + "\" needs one.");
     }
-    exchange.chains.push_back(best->chain);
-    if (passes_on(exchange)) {
-      exchange.receipts = best->entry->tokens;
-      if (exchange.route->mandate.proof == config::ProofMode::kRequired) {
-        sign(exchange, *best->chain, *wallet, arguments);
-      }
-    }
-    return {};
+    std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+      return std::pair(breadth(a.chain), a.entry) < std::pair(breadth(b.chain), b.entry);
+    });
+    return choices;
   }
 
   Checked<ChainPtr> verify_own(const Exchange& exchange, const Wallet& wallet,
@@ -236,12 +294,13 @@ class MandateFilter final : public Filter {
 
   Checked<void> discover_with_wallet(Exchange& exchange) const {
     const std::shared_ptr<const Wallet> wallet = deps_.wallet->current();
-    std::optional<Choice> widest;
+    std::optional<Choice> widest;  // shown to the far side
     for (const Wallet::Entry& entry : wallet->entries) {
       const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
       if (!chain) continue;
       exchange.chains.push_back(*chain);
-      if (!widest || breadth(widest->chain) < breadth(*chain)) widest = Choice{*chain, &entry};
+      if (!widest || breadth(widest->chain) < breadth(*chain))
+        widest = Choice{*chain, wallet, &entry};
     }
     if (widest && passes_on(exchange)) exchange.receipts = widest->entry->tokens;
     return allow_discovery(exchange);

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "proxy/audit/chain.h"
-#include "proxy/audit/completion.h"
 #include "proxy/audit/file.h"
+#include "proxy/base/completion.h"
 #include "proxy/base/log.h"
 
 namespace mandated::audit {

@@ -1,5 +1,5 @@
-// How the log's thread tells a coroutine of a worker that its record is durable. (base::Event is
-// for one thread.) Whoever waits owns the Completion in its frame; the other thread holds the
+// How a thread that writes to the disk tells a coroutine of a worker that it has. (Event is for one
+// thread.) Whoever waits owns the Completion in its frame; the other thread holds the
 // shared half, which knows when the frame is gone: a worker may be torn down with appends under
 // way.
 #pragma once
@@ -13,7 +13,7 @@
 #include "proxy/base/result.h"
 #include "proxy/base/task.h"
 
-namespace mandated::audit {
+namespace mandated {
 
 class Completion {
  public:
@@ -22,8 +22,8 @@ class Completion {
    public:
     explicit Shared(Executor executor) : executor_(std::move(executor)) {}
 
-    /// From any thread, once. The io_context outlives the log whose thread calls this; the frame
-    /// that waits may be gone.
+    /// From any thread, once. The io_context outlives the thread that calls this; the frame that
+    /// waits may be gone.
     static void complete(const std::shared_ptr<Shared>& shared, Result<void> outcome) {
       const std::lock_guard lock(shared->mutex_);
       if (shared->event_ == nullptr) return;
@@ -71,4 +71,4 @@ class Completion {
   std::shared_ptr<Shared> shared_;
 };
 
-}  // namespace mandated::audit
+}  // namespace mandated

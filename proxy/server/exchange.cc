@@ -125,7 +125,7 @@ class Run {
   bool permitted_ = false;
   bool denied_ = false;
   bool gone_ = false;                           // the caller went away
-  std::function<void()> cancel_;                // ends the call to the upstream, while it lasts
+  upstream::Progress progress_;                 // of the call to the upstream
   std::optional<Gate::Registration> on_drain_;  // of an answer without end
   Worker::HeldBytes held_;                      // of bodies, given back at the end
   std::optional<Error> failure_;
@@ -146,9 +146,10 @@ Task<void> Run::run() {
   build();
   stream_.on_gone([this] {
     gone_ = true;
-    if (cancel_) cancel_();
+    if (progress_.cancel) progress_.cancel();
   });
   http::Response response = co_await answer();
+  if (!progress_.left) co_await worker_.filters().unsent(exchange_);
   co_await send(std::move(response));
   stream_.on_gone(nullptr);
   held_.release();
@@ -308,11 +309,11 @@ Task<http::Response> Run::forward(Permit permit) {
   upstream::Upstream& upstream = worker_.upstream(exchange_.route->upstream);
   const std::string peer = peer_name();
   const upstream::Outgoing outgoing{stream_.head(),  call(), &stream_.body(),    exchange_.receipts,
-                                    exchange_.proof, peer,   exchange_.deadline, cancel_};
+                                    exchange_.proof, peer,   exchange_.deadline, progress_};
   Result<http::Response> response = fail(Code::kCancelled, "the caller went away");
   if (exchange_.call.is_endless()) {
     on_drain_.emplace(worker_.gate(), [this] {
-      if (cancel_) cancel_();
+      if (progress_.cancel) progress_.cancel();
     });
   }
   if (!gone_) response = co_await upstream.forward(std::move(permit), outgoing);

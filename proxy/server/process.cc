@@ -132,6 +132,7 @@ class Process {
   receipt::ReplayMemory replays_;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
+  std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
   identity::SnapshotPtr first_snapshot_;
@@ -154,9 +155,11 @@ Result<void> Process::start() {
   }
   home_gate_ = std::make_unique<Gate>(home().context.get_executor());
   CHECK(open_audit());
+  TRY(ledger_, open_ledger(config_.receipts.ledger));
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
-  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, session_key);
+  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, *ledger_,
+                                     session_key);
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

@@ -73,6 +73,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         receipt_limits(config.receipts.limits),
                         chains_,
                         shared_.replays,
+                        shared_.ledger,
                         wallet_.get()};
   TRY(filters_, make_filter_chain(deps));
   for (const config::Upstream& upstream : config.upstreams) {

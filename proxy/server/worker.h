@@ -33,6 +33,7 @@ struct Shared {
   admin::Metrics& metrics;
   const receipt::AnchorSet& anchors;
   receipt::ReplayMemory& replays;
+  Ledger& ledger;
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};

@@ -30,9 +30,14 @@ class CommandUpstream final : public Upstream {
     request.peer = outgoing.peer;
     request.deadline = call.is_endless() ? Watchdog::kNever : outgoing.deadline;
     auto abandonment = std::make_shared<stdio::Abandonment>(bridge_.home());
-    outgoing.cancel = [abandonment] { abandonment->now(); };
+    outgoing.progress.cancel = [abandonment] { abandonment->now(); };
+    outgoing.progress.left = true;
     Result<http::Response> response = co_await bridge_.handle(std::move(request), abandonment);
-    if (!response) response.error().side = Side::kUpstream;
+    if (!response) {
+      const Code code = response.error().code;
+      outgoing.progress.left = code != Code::kUnavailable && code != Code::kOverloaded;
+      response.error().side = Side::kUpstream;
+    }
     co_return response;
   }
 

@@ -89,7 +89,7 @@ class HttpUpstream final : public Upstream {
     const bool endless = outgoing.call != nullptr && outgoing.call->is_endless();
     const Clock::Duration idle = endless ? stream_idle_ : Clock::Duration::zero();
     CO_TRY(http::Response response,
-           co_await pool_.send(head, payload, outgoing.deadline, idle, outgoing.cancel));
+           co_await pool_.send(head, payload, outgoing.deadline, idle, outgoing.progress));
     const auto given = response.head.fields.single(kSessionField);
     if (outgoing.call != nullptr && given) {
       response.head.fields.set(std::string(kSessionField), seal_.seal(*given, outgoing.peer));

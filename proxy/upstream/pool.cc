@@ -226,12 +226,12 @@ Pool::~Pool() { drain(); }
 
 Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload payload,
                                         Clock::Time deadline, Clock::Duration stream_idle,
-                                        std::function<void()>& cancel) {
+                                        Progress& progress) {
   const std::shared_ptr<State> state = state_;
   const bool no_body = payload.stream == nullptr && payload.bytes.empty();
   bool may_retry = payload.stream == nullptr;
   const auto given_up = std::make_shared<bool>(false);
-  cancel = [given_up] { *given_up = true; };
+  progress.cancel = [given_up] { *given_up = true; };
   while (true) {
     CO_TRY(State::ConnectionPtr connection, co_await state->acquire(deadline));
     if (*given_up) {
@@ -244,6 +244,7 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
                      "the call's deadline passed before it was sent");
     }
     ++connection->leases;
+    progress.left = true;
     Result<std::unique_ptr<http::ClientStream>> started =
         co_await connection->http->start(head, no_body);
     Result<http::ResponseHead> answer;
@@ -253,7 +254,7 @@ Task<Result<http::Response>> Pool::send(const http::RequestHead& head, Payload p
     } else {
       stream = std::move(*started);
       stream->set_deadline(deadline);
-      cancel = [weak = std::weak_ptr<http::ClientStream>(stream)] {
+      progress.cancel = [weak = std::weak_ptr<http::ClientStream>(stream)] {
         if (const auto live = weak.lock()) live->cancel();
       };
       const Result<void> sent = co_await send_payload(*stream, payload);

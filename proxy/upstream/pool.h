@@ -16,6 +16,7 @@
 #include "proxy/net/address.h"
 #include "proxy/net/socket.h"
 #include "proxy/tls/tls.h"
+#include "proxy/upstream/upstream.h"
 
 namespace mandated::upstream {
 
@@ -48,12 +49,11 @@ class Pool {
   };
   /// Sends the request and returns the response, whose body keeps the connection until it is read
   /// or dropped. All of it runs under `deadline`; with `stream_idle` above zero the body instead
-  /// under that, anew for each piece. `cancel` is set to a function that ends the exchange from
-  /// outside while it lasts. A request that provably was not processed (REFUSED_STREAM, GOAWAY) is
-  /// sent once more.
+  /// under that, anew for each piece. A request that provably was not processed (REFUSED_STREAM,
+  /// GOAWAY) is sent once more.
   Task<Result<http::Response>> send(const http::RequestHead& head, Payload payload,
                                     Clock::Time deadline, Clock::Duration stream_idle,
-                                    std::function<void()>& cancel);
+                                    Progress& progress);
 
   /// Closes idle connections; those in use close when their exchange ends.
   void drain();

@@ -30,6 +30,12 @@ class Permit {
 
 namespace upstream {
 
+/// How a call fares, for who waits for it.
+struct Progress {
+  std::function<void()> cancel;  ///< set, while it lasts, to what ends the call from outside
+  bool left = false;             ///< some of it may have reached the far side
+};
+
 /// What goes out. References are the caller's and outlive forward().
 struct Outgoing {
   const http::RequestHead& head;             ///< as it came in
@@ -39,7 +45,7 @@ struct Outgoing {
   const std::string& proof;                  ///< to pass on; empty: none
   std::string_view peer;                     ///< whom sessions are bound to
   Clock::Time deadline;
-  std::function<void()>& cancel;  ///< set, while it lasts, to what ends the call from outside
+  Progress& progress;
 };
 
 class Upstream {

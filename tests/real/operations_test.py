@@ -3,13 +3,15 @@
 trail that shows when somebody touched it.
 """
 
+import concurrent.futures
+import contextlib
 import json
 import os
 import subprocess
 import threading
 import time
 
-from support import AGENT, Client, World, code_of, free_port, mandated, main
+from support import AGENT, Client, FakeServer, World, code_of, free_port, mandated, main
 
 TOOLS = {"echo": {}}
 
@@ -141,6 +143,54 @@ class Operations(World):
                 done = mandated("audit", "verify", file, check=False)
                 self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
                 self.assertRegex(done.stdout + done.stderr, "|".join(rf"\b{line}\b" for line in at))
+
+
+class Budgets(World):
+    def begin(self, url, mandate):
+        self.receipts = self.issue(TOOLS, mandate=mandate)
+        self.config = self.inbound({"url": url})
+        self.proxy = self.start(self.config)
+        self.secure = self.tls(self.svid(AGENT))
+
+    def call(self, arguments=None):
+        client = Client(self.proxy.port, self.secure, self.receipts)
+        with contextlib.closing(client):
+            return code_of(client.call(arguments=arguments))
+
+    def test_neither_a_crash_nor_a_restart_refills_a_budget(self):
+        fake = self.server()
+        self.begin(fake.url, {"budget": {"calls": 4}})
+        self.assertEqual(self.call(), "allowed")
+        self.proxy.kill()
+        self.proxy = self.start(self.config)
+        self.assertEqual(self.call(), "allowed")
+        self.assertEqual(self.proxy.terminate(), 0)
+        self.proxy = self.start(self.config)
+        self.assertEqual([self.call() for _ in range(3)], ["allowed", "allowed", "budget_spent"])
+        self.assertEqual(len(fake.calls), 4)
+        self.assertEqual(self.proxy.metric("mandated_refusals_total", route="tool", code="budget_spent"), 1)
+
+    def test_calls_at_once_do_not_overspend(self):
+        fake = self.server()
+        self.begin(fake.url, {"budget": {"calls": 7}})
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            codes = list(threads.map(lambda _: self.call(), range(40)))
+        self.assertEqual((codes.count("allowed"), codes.count("budget_spent")), (7, 33))
+        self.assertEqual(len(fake.calls), 7)
+
+    def test_a_sum_is_kept_to_the_cent(self):
+        self.begin(self.server().url, {"budget": {"sum": {"echo.amount": 0.3}}})
+        self.assertEqual([self.call({"amount": 0.1}) for _ in range(4)], ["allowed"] * 3 + ["budget_spent"])
+        self.assertEqual(self.call({"amount": 0}), "allowed")
+        self.assertEqual(self.call({}), "argument_missing")
+        self.assertEqual(self.call({"amount": "0"}), "argument_denied")
+
+    def test_a_call_that_did_not_leave_is_not_counted(self):
+        port = free_port()
+        self.begin(f"http://127.0.0.1:{port}/mcp", {"budget": {"calls": 1}})
+        self.assertEqual([self.call() for _ in range(3)], ["refused"] * 3)
+        self.addCleanup(FakeServer(port=port).close)
+        self.assertEqual([self.call() for _ in range(2)], ["allowed", "budget_spent"])
 
 
 class FullDisk(World):

@@ -84,14 +84,14 @@ class World(unittest.TestCase):
         done = mandated("receipt", "keygen", "--out", self.folder / f"{name}.jwk")
         (self.folder / f"{name}.pub.jwk").write_text(done.stdout)
 
-    def issue(self, tools, holder=AGENT):
+    def issue(self, tools, holder=AGENT, mandate=None):
         """A root receipt for an hour, signed by the person that `anchors` names, bound to the key of agent x."""
         if not (self.folder / "maria.jwk").exists():
             self.keygen("maria")
             self.keygen("x")
         done = mandated("receipt", "issue", "--key", self.folder / "maria.jwk", "--issuer", "https://acme.example/maria",
                         "--holder", self.folder / "x.pub.jwk", "--tools", json.dumps(tools), "--holder-id", holder,
-                        "--for", "1h")
+                        "--for", "1h", *(["--mandate", json.dumps(mandate)] if mandate else []))
         return json.loads(done.stdout)
 
     @property
@@ -207,7 +207,7 @@ class FakeServer:
     """An MCP server over plain HTTP on loopback that answers as `behaviour(handler, message)` does, and keeps
     every tool call it saw. By default a tool answers with its own arguments."""
 
-    def __init__(self, behaviour=None):
+    def __init__(self, behaviour=None, port=0):
         self.calls = []
         owner = self
 
@@ -244,7 +244,7 @@ class FakeServer:
             def result(self, message, result, **headers):
                 self.answer(200, json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode(), **headers)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/mcp"

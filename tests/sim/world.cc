@@ -98,7 +98,7 @@ struct Proxy {
         std::shared_ptr<const Wallet> wallet, const receipt::AnchorSet& anchors)
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
-        shared{config, audit, metrics, anchors, replays, {}} {
+        shared{config, audit, metrics, anchors, replays, *ledger, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
     worker =
@@ -112,6 +112,7 @@ struct Proxy {
   audit::MemorySink audit;
   admin::Metrics metrics;
   receipt::ReplayMemory replays{1U << 16U};
+  std::unique_ptr<Ledger> ledger = make_memory_ledger();
   server::Shared shared;
   std::unique_ptr<server::Worker> worker;
 };

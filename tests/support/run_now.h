@@ -30,4 +30,15 @@ T run_now(Task<T> task) {
   return std::move(*result);
 }
 
+inline void run_now(Task<void> task) {
+  boost::asio::io_context context;
+  bool done = false;
+  boost::asio::co_spawn(context, std::move(task), [&done](const std::exception_ptr& escaped) {
+    if (escaped) std::rethrow_exception(escaped);
+    done = true;
+  });
+  context.run();
+  MANDATED_ASSERT(done);
+}
+
 }  // namespace mandated::test

@@ -81,8 +81,8 @@ struct CallFixture {
   }
 
   FilterDeps deps() {
-    return FilterDeps{config, rng,     std::string(kAgent), anchors, receipt::Limits{},
-                      cache,  replays, wallet.get()};
+    return FilterDeps{config,  rng,     std::string(kAgent), anchors, receipt::Limits{}, cache,
+                      replays, *ledger, wallet.get()};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
@@ -90,6 +90,7 @@ struct CallFixture {
   receipt::AnchorSet anchors{{receipt::Anchor{"alice", person.public_key(), std::nullopt}}};
   receipt::ChainCache cache;
   receipt::ReplayMemory replays;
+  std::unique_ptr<Ledger> ledger = make_memory_ledger();
   SystemRng rng;
   config::Config config;
   config::Route route;

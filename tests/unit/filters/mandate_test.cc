@@ -237,5 +237,109 @@ TEST_F(MandateTest, TheSameExchangeGivesTheSameVerdict) {
   }
 }
 
+// ---- conditions and budgets
+
+class BudgetTest : public MandateTest {
+ protected:
+  // A root with this mandate beside its user and holder.
+  std::vector<std::string> root(const std::string& members, std::string_view tools = test::kTools) {
+    receipt::Grant grant = call_.grant(tools);
+    grant.mandate_json.pop_back();
+    grant.mandate_json += "," + members + "}";
+    return {*receipt::issue_root(grant, "https://alice.test.example", call_.person)};
+  }
+  // A child of it for the same holder; what its mandate does not say is carried down.
+  std::vector<std::string> child(std::vector<std::string> chain, const std::string& mandate = "") {
+    receipt::Grant grant = call_.grant();
+    grant.mandate_json = mandate;
+    grant.issued_at = test::kNow - 5;
+    const std::vector<std::string_view> views{chain.begin(), chain.end()};
+    chain.push_back(*receipt::derive(views, grant, call_.holder));
+    return chain;
+  }
+  std::string call_with(const std::vector<std::string>& chain,
+                        std::string_view tool = "read_file") {
+    Exchange exchange = call_.exchange(tool);
+    call_.attach(exchange, chain);
+    return decide(exchange);
+  }
+};
+
+TEST_F(BudgetTest, EachConditionRefusesWithItsCode) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("require":{"read_file":"reason"})", "reason_required"},
+      {R"("require":{"read_file":"approval"})", "approval_required"},
+      {R"("require":{"read_file":"clean"})", "unclean"},
+      {R"("status":{"uri":"https://x.example/list","idx":0})", "status_unknown"},
+      {R"("instance":{"unix:uid":"7"})", "wrong_instance"},
+      {R"("budget":{"calls":0})", "budget_spent"},
+      {R"("budget":{"tools":{"read_file":0}})", "budget_spent"},
+      {R"("budget":{"sum":{"read_file.path":5}})", "argument_denied"},
+      {R"("require":{"list_directory":"approval"})", "pass"},
+      {R"("budget":{"tools":{"list_directory":0}})", "pass"},
+  };
+  for (const auto& [members, code] : cases) EXPECT_EQ(call_with(root(members)), code) << members;
+}
+
+TEST_F(BudgetTest, ACallIsCountedOnEveryHop) {
+  const std::vector<std::string> parent = root(R"("budget":{"calls":3})");
+  EXPECT_EQ(call_with(child(parent)), "pass");
+  EXPECT_EQ(call_with(child(parent, R"({"budget":{"calls":1}})")), "pass");
+  EXPECT_EQ(call_with(parent), "pass");
+  EXPECT_EQ(call_with(parent), "budget_spent");
+}
+
+TEST_F(BudgetTest, ManyChildrenShareTheirParentsBudget) {
+  const std::vector<std::string> parent = root(R"("budget":{"calls":5})");
+  int passed = 0;
+  for (int each = 0; each < 10; ++each) {
+    const std::vector<std::string> chain = child(parent);
+    for (int call = 0; call < 2; ++call) passed += call_with(chain) == "pass" ? 1 : 0;
+  }
+  EXPECT_EQ(passed, 5);
+}
+
+TEST_F(BudgetTest, AToolHasItsOwnFigure) {
+  const std::vector<std::string> chain = root(R"("budget":{"tools":{"read_file":1}})");
+  EXPECT_EQ(call_with(chain), "pass");
+  EXPECT_EQ(call_with(chain), "budget_spent");
+  EXPECT_EQ(call_with(chain, "list_directory"), "pass");
+}
+
+TEST_F(BudgetTest, ACallThatDidNotLeaveCostsNothing) {
+  const std::vector<std::string> chain = root(R"("budget":{"calls":1})");
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, chain);
+  EXPECT_EQ(decide(exchange), "pass");
+  EXPECT_EQ(exchange.charges.size(), 1U);
+  test::run_now(filter_->on_unsent(exchange));
+  test::run_now(filter_->on_unsent(exchange));
+  EXPECT_EQ(call_with(chain), "pass");
+  EXPECT_EQ(call_with(chain), "budget_spent");
+}
+
+// The far side, which acts on the receipt, counts.
+TEST_F(BudgetTest, WhereTheReceiptIsPassedOnNothingIsCounted) {
+  const std::vector<std::string> chain = root(R"("budget":{"calls":1})");
+  call_.upstream.receipts = config::ReceiptForwarding::kPass;
+  for (int call = 0; call < 3; ++call) EXPECT_EQ(call_with(chain), "pass");
+}
+
+TEST_F(BudgetTest, TheWalletsNextReceiptIsTakenWhenOneIsSpent) {
+  const auto narrow =
+      root(R"("budget":{"calls":1})", R"({"read_file":{"path":{"constraint_type":"wildcard"}}})");
+  const auto wide = root(R"("budget":{"calls":1})");
+  give_wallet({Wallet::Entry{"wide", wide}, Wallet::Entry{"narrow", narrow}});
+  const auto call = [&](std::size_t tools) {
+    Exchange exchange = call_.exchange();
+    const std::string decided = decide(exchange);
+    if (decided == "pass") EXPECT_EQ(exchange.chains.at(0)->tools().size(), tools);
+    return decided;
+  };
+  EXPECT_EQ(call(1), "pass");
+  EXPECT_EQ(call(2), "pass");
+  EXPECT_EQ(call(0), "budget_spent");
+}
+
 }  // namespace
 }  // namespace mandated

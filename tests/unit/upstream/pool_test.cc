@@ -59,13 +59,13 @@ class PoolTest : public testing::Test, private http::Handler {
     bool done = false;
     int status = 0;
     Code code = Code::kInternal;
-    std::function<void()> cancel;
+    Progress progress;
   };
   Task<void> send_task(Clock::Time deadline, Outcome& outcome) {
     const http::RequestHead head{"POST", "http", "127.0.0.1", "/", {}};
     const Pool::Payload payload{"{}", nullptr};
     Result<http::Response> response =
-        co_await pool_->send(head, payload, deadline, Clock::Duration::zero(), outcome.cancel);
+        co_await pool_->send(head, payload, deadline, Clock::Duration::zero(), outcome.progress);
     if (response) {
       outcome.status = response->head.status;
     } else {
@@ -147,7 +147,7 @@ TEST_F(PoolTest, WhoGaveUpPassesTheFreeConnectionOn) {
   clock_.run_ready();
   send(patient);
   clock_.run_ready();
-  gone.cancel();
+  gone.progress.cancel();
   wait(patient);
   EXPECT_EQ(gone.code, Code::kCancelled);
   EXPECT_EQ(patient.status, 204);
