@@ -214,8 +214,17 @@ class ChainCache {
 /// entries, refuses (fail closed). Thread-safe: one per process, shared by workers.
 class ReplayMemory {
  public:
-  explicit ReplayMemory(std::size_t entries_max = 1U << 20U);
+  struct Seen {
+    std::string key;    ///< 32 bytes that stand for holder and jti
+    Seconds until = 0;  ///< when it can be forgotten
+  };
+  /// Called for each proof before it counts as remembered, one at a time; false refuses the proof.
+  using Keep = std::function<bool(const Seen& seen, Seconds now)>;
+
+  explicit ReplayMemory(std::size_t entries_max = 1U << 20U, Keep keep = nullptr);
   ~ReplayMemory();
+  /// What an earlier process had seen.
+  void restore(const Seen& seen);
   /// Remembers (holder key, jti) until issued_at + window; kReplayed if it was there.
   Checked<void> remember(const PublicKey& holder, const Proof& proof, Seconds now, Seconds window);
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <queue>
 #include <unordered_set>
+#include <vector>
 
 #include "filters/receipt/chain.h"
 #include "filters/receipt/digest.h"
@@ -11,18 +12,15 @@
 namespace mandated::receipt {
 
 struct ReplayMemory::Entries {
-  struct Seen {
-    Seconds until;
-    std::string key;
-    bool operator<(const Seen& other) const {
-      return until > other.until;
-    }  // the first to be forgotten on top
+  struct ForgottenLater {
+    bool operator()(const Seen& a, const Seen& b) const { return a.until > b.until; }
   };
 
   std::size_t entries_max;
+  Keep keep;
   std::mutex mutex;
   std::unordered_set<std::string> keys;
-  std::priority_queue<Seen> by_age;
+  std::priority_queue<Seen, std::vector<Seen>, ForgottenLater> by_age;
   // A clock that is set back must not revive what was forgotten.
   Seconds latest = 0;
 
@@ -35,8 +33,15 @@ struct ReplayMemory::Entries {
   }
 };
 
-ReplayMemory::ReplayMemory(std::size_t entries_max) : entries_(std::make_unique<Entries>()) {
+ReplayMemory::ReplayMemory(std::size_t entries_max, Keep keep)
+    : entries_(std::make_unique<Entries>()) {
   entries_->entries_max = entries_max;
+  entries_->keep = std::move(keep);
+}
+
+void ReplayMemory::restore(const Seen& seen) {
+  const std::lock_guard lock(entries_->mutex);
+  if (entries_->keys.insert(seen.key).second) entries_->by_age.push(seen);
 }
 
 ReplayMemory::~ReplayMemory() = default;
@@ -47,18 +52,22 @@ Checked<void> ReplayMemory::remember(const PublicKey& holder, const Proof& proof
   // A digest bounds what one entry costs, however long the jti is.
   const std::string_view parts[] = {holder.thumbprint(), proof.jti};
   const Sha256 digest = sha256_framed(parts);
-  std::string key(digest.begin(), digest.end());
+  Seen seen{std::string(digest.begin(), digest.end()), until};
 
   const std::lock_guard lock(entries_->mutex);
   entries_->forget_before(now);
   if (until < entries_->latest) return refuse(Code::kBadProof, "The proof is too old.");
-  if (entries_->keys.contains(key)) return refuse(Code::kReplayed, "The proof was used before.");
+  if (entries_->keys.contains(seen.key))
+    return refuse(Code::kReplayed, "The proof was used before.");
   if (entries_->keys.size() >= entries_->entries_max) {
     return refuse(Code::kInternal,
                   "Too many calls arrived within the proof window; try again shortly.");
   }
-  entries_->keys.insert(key);
-  entries_->by_age.push({until, std::move(key)});
+  if (entries_->keep && !entries_->keep(seen, entries_->latest)) {
+    return refuse(Code::kInternal, "That the proof was used cannot be written down; try later.");
+  }
+  entries_->keys.insert(seen.key);
+  entries_->by_age.push(std::move(seen));
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "filters/replay/proof_journal.h"
 #include "proxy/admin/admin.h"
 #include "proxy/audit/log.h"
 #include "proxy/base/log.h"
@@ -105,7 +106,9 @@ class Process {
       : config_(config),
         options_(options),
         metrics_(metric_names(config), build_info()),
-        replays_(1U << 20U) {}
+        replays_(1U << 20U, [this](const auto& seen, receipt::Seconds now) {
+          return proofs_->append(seen, now);
+        }) {}
 
   Result<void> start();
   void run();
@@ -133,6 +136,7 @@ class Process {
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<ProofJournal> proofs_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
   identity::SnapshotPtr first_snapshot_;
@@ -156,6 +160,8 @@ Result<void> Process::start() {
   home_gate_ = std::make_unique<Gate>(home().context.get_executor());
   CHECK(open_audit());
   TRY(ledger_, open_ledger(config_.receipts.ledger));
+  TRY(proofs_,
+      ProofJournal::open(config_.audit.file + ".proofs", home().clock.wall_seconds(), replays_));
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
   shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, *ledger_,

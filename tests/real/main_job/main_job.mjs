@@ -207,6 +207,18 @@ async function subAgentRows(agent) {
   row("B: another of X's actions", "tool_not_granted", await ask(agent, "write_file", argumentsOf("write_file", files[0])));
 }
 
+async function restartRows(port, chain, key) {
+  const call = async (proof) => {
+    const wire = await new Wire(port, credentials(ids.x), ids.files).open();
+    return outcomeOf(await wire.call("read_text_file", { path: files[0] }, chain, proof));
+  };
+  const proof = prove(chain, key, "read_text_file", { path: files[0] }, ids.files);
+  row("another proof, used once", "allowed", await call(proof));
+  await world.stop("inbound");
+  await world.start("inbound", inbound(port));
+  row("the same, replayed to a proxy that was started anew", "replayed", await call(proof));
+}
+
 async function expiredRows(ports, chain, key) {
   const later = 2 * hour + 1;
   for (const name of [...world.proxies.keys()]) await world.stop(name);
@@ -278,6 +290,7 @@ async function main() {
   row("the sixth file is as it was", "true", { code: String(untouched), sentence: "read from the disk" });
   await x.close();
   await b.close();
+  await restartRows(ports.files, chain, key);
   await expiredRows(ports, chain, key);
   for (const name of [...world.proxies.keys()]) {
     row(`${name} drains and ends on SIGTERM`, "exit 0", { code: `exit ${await world.stop(name)}`, sentence: "" });
