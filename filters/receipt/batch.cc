@@ -2,6 +2,8 @@
 // gives it.
 #include "filters/receipt/batch.h"
 
+#include "filters/receipt/anchor.h"
+
 namespace mandated::receipt {
 namespace {
 
@@ -59,22 +61,6 @@ void append_answer(const json::Value* id, const Checked<void>& decision, std::st
 }
 
 }  // namespace
-
-std::vector<Anchor> read_anchors(const json::Value& jwks) {
-  std::vector<Anchor> anchors;
-  const auto add = [&](const json::Value& jwk) {
-    const auto key = PublicKey::from_jwk(jwk);
-    if (key)
-      anchors.push_back({std::string(jwk.find_string("kid").value_or("")), *key, std::nullopt});
-  };
-  const json::Value* keys = jwks.find("keys");
-  if (keys == nullptr) {
-    add(jwks);
-  } else {
-    for (const json::Value& jwk : keys->array()) add(jwk);
-  }
-  return anchors;
-}
 
 void BatchVerifier::answer(std::string_view line, Seconds now, std::string& out) {
   // As long as the longest chain and proof together, and as deep as the deepest constraint.

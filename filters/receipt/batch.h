@@ -31,7 +31,4 @@ class BatchVerifier {
   ChainCache cache_{256};
 };
 
-/// The keys of a JWK Set or a single JWK. Keys of other kinds are left out (RFC 7517 section 5).
-std::vector<Anchor> read_anchors(const json::Value& jwks);
-
 }  // namespace mandated::receipt

@@ -8,11 +8,13 @@
 #include <unordered_set>
 
 #include "filters/receipt/base64url.h"
+#include "filters/receipt/ceiling.h"
 #include "filters/receipt/claims.h"
 #include "filters/receipt/digest.h"
 #include "filters/receipt/jose.h"
 #include "filters/receipt/mandate.h"
 #include "filters/receipt/verify.h"
+#include "filters/receipt/webauthn.h"
 
 namespace mandated::receipt {
 namespace {
@@ -203,7 +205,7 @@ class Verification {
         .and_then([&] { return check_one_grant(root.claims); })
         .and_then([&] { return read_mandate(payload, root.claims); })
         .and_then([&] { return check_now(root.claims, 0, now_, limits_.iat_skew_max); })
-        .and_then([&] { return check_user(root.claims); });
+        .and_then([&] { return check_anchor(root.claims); });
   }
 
   // Step 4, and the profile.
@@ -251,15 +253,22 @@ class Verification {
   // to a bound.
   Checked<void> verify_root_signature() {
     const Segments& segments = hops_.front().segments;
-    const auto header = read_header(segments.header, TokenKind::kReceipt);
+    const auto header = read_header(segments.header, TokenKind::kRoot);
     if (!header) return tl::unexpected(header.error());
     const auto signature = decode_segment(segments.signature, "signature");
     if (!signature) return tl::unexpected(signature.error());
     if (anchors_ == nullptr) return {};
-    const auto fits = [&](const Anchor& anchor) { return anchor.key.type() == header->algorithm; };
+    const bool by_passkey = !header->algorithm;
+    const auto fits = [&](const Anchor& anchor) {
+      return anchor.passkey ? by_passkey : anchor.key.type() == header->algorithm;
+    };
     const auto& anchors = anchors_->anchors();
     if (!anchors.empty() && std::none_of(anchors.begin(), anchors.end(), fits)) {
       return refuse(Code::kBadAlg, "The root receipt's algorithm fits no trusted key.");
+    }
+    if (by_passkey) {
+      return verify_with_passkey(*anchors_, header->kid, segments.signing_input, *signature)
+          .map([&](const Anchor* anchor) { root_anchor_ = anchor; });
     }
     const auto named = [&](const Anchor& anchor) {
       return header->kid && anchor.kid == *header->kid;
@@ -271,7 +280,7 @@ class Verification {
         if (named(anchor) != want_named || !fits(anchor) || tries == kTriesMax) continue;
         ++tries;
         if (anchor.key.verify(segments.signing_input, *signature)) {
-          root_key_ = &anchor.key;
+          root_anchor_ = &anchor;
           return {};
         }
       }
@@ -340,16 +349,28 @@ class Verification {
                   "The receipt has no grant of type \"attenuating_agent_token\".");
   }
 
-  // Profile section 4: a person's key speaks for that person only.
-  Checked<void> check_user(const Claims& root) const {
-    if (root_key_ == nullptr) return {};
-    const auto speaks = [&](const Anchor& anchor) {
-      return anchor.key == *root_key_ && (!anchor.user || anchor.user == root.mandate.user);
-    };
-    const auto& anchors = anchors_->anchors();
-    if (std::any_of(anchors.begin(), anchors.end(), speaks)) return {};
-    return refuse(Code::kUntrustedRoot,
-                  "The root receipt is signed by a key that may not speak for its user.");
+  // Profile section 4: a person's key speaks for that person only, and grants no more than its
+  // ceiling. Of several anchors with the key that signed, any may allow it.
+  Checked<void> check_anchor(const Claims& root) {
+    if (root_anchor_ == nullptr) return {};
+    Checked<void> answer =
+        refuse(Code::kUntrustedRoot,
+               "The root receipt is signed by a key that may not speak for its user.");
+    for (const Anchor& anchor : anchors_->anchors()) {
+      if (!is_signer(anchor) || !speaks_for(anchor, root.mandate.user)) continue;
+      answer = anchor.ceiling == nullptr ? Checked<void>() : anchor.ceiling->check(root, effort_);
+      if (answer) break;
+    }
+    return answer;
+  }
+
+  bool is_signer(const Anchor& anchor) const {
+    if (root_anchor_->passkey || anchor.passkey) return &anchor == root_anchor_;
+    return anchor.key == root_anchor_->key;
+  }
+
+  static bool speaks_for(const Anchor& anchor, const std::optional<std::string>& user) {
+    return anchor.user ? anchor.user == user : !anchor.passkey;
   }
 
   // Step 4c.
@@ -402,7 +423,7 @@ class Verification {
   Seconds now_;
   const Limits& limits_;
   std::vector<Hop> hops_;
-  const PublicKey* root_key_ = nullptr;
+  const Anchor* root_anchor_ = nullptr;
   Effort effort_;
 };
 
@@ -426,17 +447,6 @@ Checked<ChainPtr> verify(std::span<const std::string_view> chain, const AnchorSe
 }
 
 }  // namespace
-
-AnchorSet::AnchorSet(std::vector<Anchor> anchors) : anchors_(std::move(anchors)) {
-  std::vector<std::string> parts;
-  for (const Anchor& anchor : anchors_) {
-    parts.push_back(anchor.kid);
-    parts.push_back(anchor.key.thumbprint());
-    parts.push_back(anchor.user ? "user " + *anchor.user : "any user");
-  }
-  fingerprint_ =
-      encode_base64url(sha256_framed(std::vector<std::string_view>(parts.begin(), parts.end())));
-}
 
 Checked<ChainPtr> verify_links(std::span<const std::string_view> chain, Seconds now,
                                const Limits& limits) {

@@ -45,13 +45,26 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
-/// Keys that may sign roots. Configured, never taken from a token. A root is tried with the keys
-/// that its kid names, then with the others of its algorithm, 64 in all: larger sets need kids.
+/// Where a registered passkey signs (profile section 4): for which site, on which pages.
+struct Passkey {
+  std::string rp_id;
+  std::vector<std::string> origins;  ///< exactly as browsers write them
+};
+
+class Ceiling;
+
+/// Keys that may sign roots. Configured, never taken from a token (anchor.h reads them). A root is
+/// tried with the keys that its kid names, then with the others of its algorithm, 64 in all: larger
+/// sets need kids. A key that stands in several anchors may do what any of them allows. A passkey
+/// signs as WebAuthn does and only so; it is asked only if kid names it, and must stand once.
 struct Anchor {
-  std::string kid;  ///< hint for look-up; may be empty
+  std::string kid;  ///< hint for look-up; may be empty. Of a passkey: credential id, base64url
   PublicKey key;
   std::optional<std::string>
       user;  ///< if set, roots of this key must carry exactly this mandate.user
+  std::optional<Passkey> passkey{};  ///< needs `user`
+  /// What its roots may grant at most; null: anything.
+  std::shared_ptr<const Ceiling> ceiling{};
 };
 class AnchorSet {
  public:

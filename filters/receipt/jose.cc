@@ -8,10 +8,14 @@ namespace {
 
 constexpr json::Limits kHeaderLimits{.bytes_max = 4096, .depth_max = 8};
 
-Checked<KeyType> read_algorithm(const json::Value& header) {
+Checked<std::optional<KeyType>> read_algorithm(const json::Value& header, TokenKind kind) {
   const auto name = header.find_string("alg");
   if (name == "EdDSA") return KeyType::kEd25519;
   if (name == "ES256") return KeyType::kP256;
+  if (name == "WebAuthn") {
+    if (kind == TokenKind::kRoot) return std::nullopt;
+    return refuse(Code::kBadAlg, "A passkey (WebAuthn) signs root receipts, and nothing else.");
+  }
   if (!name) return refuse(Code::kBadAlg, "The token's header names no algorithm.");
   return refuse(Code::kBadAlg,
                 "The token's algorithm " + shown(*name) + " is not allowed; EdDSA and ES256 are.");
@@ -39,7 +43,7 @@ Checked<void> check_forbidden(const json::Value& header) {
 }  // namespace
 
 std::string_view type_name(TokenKind kind) {
-  return kind == TokenKind::kReceipt ? "delegation-receipt+jwt" : "delegation-proof+jwt";
+  return kind == TokenKind::kProof ? "delegation-proof+jwt" : "delegation-receipt+jwt";
 }
 
 Checked<Segments> split(std::string_view compact) {
@@ -59,7 +63,7 @@ Checked<Header> read_header(std::string_view segment, TokenKind kind) {
   if (!document) return tl::unexpected(document.error());
   const json::Value& root = document->root();
   Header header;
-  const auto algorithm = read_algorithm(root);
+  const auto algorithm = read_algorithm(root, kind);
   if (!algorithm) return tl::unexpected(algorithm.error());
   header.algorithm = *algorithm;
   auto checked = check_forbidden(root).and_then([&] { return check_type(root, kind); });

@@ -11,8 +11,8 @@
 
 namespace mandated::receipt {
 
-/// Keeps tokens apart: the `typ` that each may carry (profile section 1).
-enum class TokenKind : std::uint8_t { kReceipt, kProof };
+/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1).
+enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof };
 
 /// Views into the compact form.
 struct Segments {
@@ -23,7 +23,7 @@ struct Segments {
 };
 
 struct Header {
-  KeyType algorithm = KeyType::kEd25519;
+  std::optional<KeyType> algorithm;  ///< nullopt: WebAuthn, on roots only; fits no key by itself
   std::optional<std::string> kid;
 };
 
@@ -31,7 +31,8 @@ std::string_view type_name(TokenKind kind);
 
 Checked<Segments> split(std::string_view compact);
 
-/// kBadAlg for any algorithm but EdDSA and ES256 (AAT section 8.13); kMalformed for the rest.
+/// kBadAlg for any algorithm but EdDSA and ES256 (AAT section 8.13), and WebAuthn on a root;
+/// kMalformed for the rest.
 Checked<Header> read_header(std::string_view segment, TokenKind kind);
 
 /// The decoded bytes of a segment; `what` names it in the refusal.

@@ -124,6 +124,14 @@ bool PublicKey::verify(std::string_view message, std::string_view signature) con
                             body_->ec.get()) == 1;
 }
 
+bool PublicKey::verify_as_passkey(std::string_view message, std::string_view signature) const {
+  if (body_->type == KeyType::kEd25519) return verify(message, signature);
+  const Sha256 digest = sha256(message);
+  // Refuses any encoding but the one DER has for these numbers, and bytes after it.
+  return ECDSA_verify(0, digest.data(), digest.size(), bytes_of(signature), signature.size(),
+                      body_->ec.get()) == 1;
+}
+
 const std::string& PublicKey::thumbprint() const { return body_->thumbprint; }
 
 std::string PublicKey::jwk() const { return body_->jwk; }

@@ -28,6 +28,9 @@ class PublicKey {
   std::string_view algorithm() const;
   /// True if `signature` (64 bytes; r‖s for ES256) is this key's signature over `message`.
   bool verify(std::string_view message, std::string_view signature) const;
+  /// The same for a signature as authenticators make it: ES256 in strict ASN.1 DER (W3C Web
+  /// Authentication section 6.5.5), Ed25519 as above.
+  bool verify_as_passkey(std::string_view message, std::string_view signature) const;
   /// SHA-256 JWK thumbprint (RFC 7638), base64url.
   const std::string& thumbprint() const;
   /// The JWK with required members only, in RFC 7638 order.

@@ -34,6 +34,9 @@ bool is_spiffe_pattern(std::string_view text);
 /// `*` stands for one segment, a last `**` for one or more. Both arguments well formed.
 bool spiffe_matches(std::string_view pattern, std::string_view id);
 
+/// Whether `outer` matches whatever `inner` matches. Both well-formed patterns.
+bool spiffe_covers(std::string_view outer, std::string_view inner);
+
 /// Whether any pattern matches.
 bool spiffe_matches_any(const std::vector<std::string>& patterns, std::string_view id);
 

@@ -64,6 +64,17 @@ bool spiffe_matches(std::string_view pattern, std::string_view id) {
   return pattern.empty() && id.empty();
 }
 
+// Segments can be any of infinitely many words, so no list of plain ones makes up for a `*`.
+bool spiffe_covers(std::string_view outer, std::string_view inner) {
+  while (!outer.empty() && !inner.empty()) {
+    const std::string_view ours = take_segment(outer);
+    const std::string_view theirs = take_segment(inner);
+    if (ours == "**" && outer.empty()) return !theirs.empty();
+    if (ours != theirs && (ours != "*" || theirs == "**")) return false;
+  }
+  return outer.empty() && inner.empty();
+}
+
 bool spiffe_matches_any(const std::vector<std::string>& patterns, std::string_view id) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const std::string& pattern) { return spiffe_matches(pattern, id); });

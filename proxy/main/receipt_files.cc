@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "filters/receipt/batch.h"
+#include "filters/receipt/anchor.h"
 #include "proxy/base/file.h"
 
 namespace mandated {

@@ -1,6 +1,8 @@
 // Laws of whole chains. The important ones hold for chains that were forged past the issuer, and
 // that verify all the same.
+#include "filters/receipt/anchor.h"
 #include "filters/receipt/issue.h"
+#include "filters/receipt/mandate.h"
 #include "tests/property/receipt/generators.h"
 
 namespace mandated::receipt {
@@ -156,6 +158,73 @@ RC_GTEST_PROP(ChainLaws, ValidityIsTheIntersectionOfAllHops, ()) {
   });
   const Seconds now = kNow + *rc::gen::inRange(-1500, 1500);
   RC_ASSERT(chain.verify(now).has_value() == (now < until && now >= from));
+}
+
+rc::Gen<std::string> pattern() {
+  return rc::gen::exec([] {
+    std::string text = "spiffe://td";
+    const int segments = *rc::gen::inRange(1, 4);
+    for (int at = 0; at < segments; ++at)
+      text += "/" + *rc::gen::element<std::string>("a", "b", "*", "*");
+    return text + *rc::gen::element<std::string>("", "", "/**");
+  });
+}
+
+// An ID that the pattern matches; a word that no pattern spells stands for each wildcard, and `**`
+// spans that many.
+std::string instance_of(std::string_view pattern, std::size_t span) {
+  std::string id;
+  for (std::size_t at = 0; at < pattern.size(); ++at) {
+    if (pattern[at] != '*') {
+      id += pattern[at];
+    } else if (!pattern.substr(at).starts_with("**")) {
+      id += "fresh";
+    } else {
+      for (std::size_t word = 0; word < span; ++word) id += word == 0 ? "fresh" : "/fresh";
+      ++at;
+    }
+  }
+  return id;
+}
+
+// A pattern covers another if and only if it matches whatever the other does. Fresh words and the
+// two spans below are the hardest cases, so that the law holds both ways.
+RC_GTEST_PROP(PatternLaws, CoveringIsMatchingWhateverTheOtherMatches, ()) {
+  const std::string outer = *pattern();
+  const std::string inner = *rc::gen::oneOf(pattern(), rc::gen::just(outer));
+  bool all = true;
+  for (const std::size_t span : {1U, 2U, 5U}) {
+    const std::string id = instance_of(inner, span);
+    RC_ASSERT(is_spiffe_id(id) && spiffe_matches(inner, id));
+    all = all && spiffe_matches(outer, id);
+  }
+  RC_CLASSIFY(all, "covered");
+  RC_ASSERT(spiffe_covers(outer, inner) == all);
+}
+
+// What passes under a ceiling permits no call that a grant of the ceiling's tools would not.
+RC_GTEST_PROP(CeilingLaws, ARootUnderACeilingPermitsNoMore, ()) {
+  const Json ceiling = *generate::tools();
+  const Json granted = *generate::child_tools_of(ceiling);
+  const Json anchor{{"jwk", Json::parse(forge::key(0).public_key().jwk())},
+                    {"ceiling", {{"tools", ceiling}}}};
+  const auto read = read_anchor(forge::parse(anchor.dump()).root());
+  RC_ASSERT(read.has_value());
+  const Chain root = with_tools({granted});
+  const auto verified = verify_chain(root.views(), AnchorSet({*read}), kNow);
+  RC_CLASSIFY(verified.has_value(), "accepted");
+  if (!verified) {
+    RC_ASSERT(verified.error().code == Code::kAboveCeiling);
+    return;
+  }
+  const auto most = with_tools({ceiling}).verify();
+  RC_ASSERT(most.has_value());
+  for (const auto& [tool, constraints] : granted.items()) {
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      const Json arguments = *generate::arguments_for(constraints);
+      if (permits(**verified, tool, arguments)) RC_ASSERT(permits(**most, tool, arguments));
+    }
+  }
 }
 
 }  // namespace
