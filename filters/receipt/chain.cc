@@ -133,7 +133,7 @@ class Verification {
   std::vector<Hop> take_hops() { return std::move(hops_); }
   /// The thumbprint of the anchor's key; empty where no anchor was asked for.
   std::string_view root_signer() const {
-    return root_key_ == nullptr ? std::string_view() : root_key_->thumbprint();
+    return root_anchor_ == nullptr ? std::string_view() : root_anchor_->key.thumbprint();
   }
 
  private:
