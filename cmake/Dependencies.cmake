@@ -1,4 +1,5 @@
-# Everything comes from Debian 12, but for BoringSSL, which tools/setup builds from its pinned source into the cache.
+# Everything comes from Debian 12, but for what tools/setup puts into the cache from pinned crates: BoringSSL, built, and
+# the source of ada.
 if(DEFINED ENV{MANDATED_CACHE})
   set(MANDATED_CACHE $ENV{MANDATED_CACHE})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
@@ -22,6 +23,18 @@ target_compile_definitions(boringssl INTERFACE BORINGSSL_PREFIX=mandate)
 add_library(boringcrypto INTERFACE)
 target_link_libraries(boringcrypto INTERFACE OpenSSL::Crypto)
 target_compile_definitions(boringcrypto INTERFACE BORINGSSL_PREFIX=mandate)
+
+file(SHA256 ${CMAKE_SOURCE_DIR}/third_party/ada/Cargo.lock ada_key)
+string(SUBSTRING ${ada_key} 0 16 ada_key)
+set(ada_prefix ${MANDATED_CACHE}/ada-${ada_key})
+if(NOT EXISTS ${ada_prefix}/.complete)
+  message(FATAL_ERROR "ada is not in ${MANDATED_CACHE}; run tools/setup")
+endif()
+# Compiled here, so that it has our hardening flags and, in the test builds, the sanitizers.
+add_library(ada STATIC ${ada_prefix}/ada.cpp)
+target_include_directories(ada SYSTEM PUBLIC ${ada_prefix})
+target_compile_definitions(ada PUBLIC ADA_INCLUDE_URL_PATTERN=0)
+target_compile_options(ada PRIVATE -w -ffile-prefix-map=${ada_prefix}=ada)
 
 find_package(Boost 1.81 REQUIRED)
 find_package(nlohmann_json REQUIRED)

@@ -1,5 +1,5 @@
 // Parsing and the `check` predicates of AAT section 3.4. The subsumption rules stand in
-// subsumption.cc.
+// subsumption.cc, the extension types in files of their own.
 #include "filters/receipt/constraint.h"
 
 #include <algorithm>
@@ -12,7 +12,15 @@ struct TypeRow {
   std::string_view name;
   ConstraintType type;
   std::array<std::string_view, 4> members;  // beside constraint_type
+  // Extension types only: how the members are read, and what they must be.
+  std::optional<Extension> (*parse)(const json::Value& source) = nullptr;
+  std::string_view wanted = "";
 };
+
+template <class Type>
+std::optional<Extension> parse_as(const json::Value& source) {
+  return Type::parse(source);
+}
 
 constexpr std::array kTypes{
     TypeRow{"exact", ConstraintType::kExact, {"value"}},
@@ -24,10 +32,48 @@ constexpr std::array kTypes{
     TypeRow{"wildcard", ConstraintType::kWildcard, {}},
     TypeRow{"all", ConstraintType::kAll, {"constraints"}},
     TypeRow{"any", ConstraintType::kAny, {"constraints"}},
-    TypeRow{"path_containment", ConstraintType::kPathContainment, {"root"}},
+    TypeRow{"path_containment",
+            ConstraintType::kPathContainment,
+            {"root"},
+            parse_as<PathContainment>,
+            "a root that is an absolute path"},
+    TypeRow{
+        "url_containment",
+        ConstraintType::kUrlContainment,
+        {"scheme", "host", "port", "path"},
+        parse_as<UrlContainment>,
+        "a scheme (https, http, wss, ws or ftp), a host, and perhaps a port and a path, each in "
+        "the form that a URL parser prints"},
+    TypeRow{"string_prefix",
+            ConstraintType::kStringPrefix,
+            {"prefix"},
+            parse_as<StringPrefix>,
+            "a prefix that is a string"},
+    TypeRow{"cidr",
+            ConstraintType::kCidr,
+            {"net"},
+            parse_as<AddressBlock>,
+            "a net like \"10.0.0.0/8\" or \"2001:db8::/32\", without host bits"},
+    TypeRow{"length",
+            ConstraintType::kLength,
+            {"max"},
+            parse_as<LengthBound>,
+            "a max that is a whole number, not below 0"},
+    TypeRow{"glob",
+            ConstraintType::kGlob,
+            {"pattern"},
+            parse_as<Glob>,
+            "a pattern that is a string, without ***, and with a character after each backslash"},
+    TypeRow{
+        "shell_command",
+        ConstraintType::kShellCommand,
+        {"programs", "flags"},
+        parse_as<ShellCommand>,
+        "an array of programs, and perhaps of flags that begin with -, all of them strings that "
+        "are not empty"},
 };
 
-Checked<const TypeRow*> find_row(const json::Value& source) {
+Checked<const TypeRow*> read_row(const json::Value& source) {
   if (!source.is_object()) return refuse(Code::kMalformed, "A constraint is not a JSON object.");
   const auto name = source.find_string("constraint_type");
   if (!name)
@@ -64,13 +110,14 @@ tl::unexpected<Refusal> missing(ConstraintType type, std::string_view member,
                                       std::string(kind) + ".");
 }
 
+const TypeRow& row_of(ConstraintType type) {
+  return *std::find_if(kTypes.begin(), kTypes.end(),
+                       [&](const TypeRow& each) { return each.type == type; });
+}
+
 }  // namespace
 
-std::string_view to_string(ConstraintType type) {
-  const auto* row = std::find_if(kTypes.begin(), kTypes.end(),
-                                 [&](const TypeRow& each) { return each.type == type; });
-  return row->name;
-}
+std::string_view to_string(ConstraintType type) { return row_of(type).name; }
 
 Checked<Constraint> Constraint::parse(const json::Value& source, const Limits& limits,
                                       std::size_t depth) {
@@ -78,7 +125,7 @@ Checked<Constraint> Constraint::parse(const json::Value& source, const Limits& l
     return refuse(Code::kTooLarge, "A constraint nests deeper than " +
                                        std::to_string(limits.constraint_depth_max) + " levels.");
   }
-  const auto row = find_row(source);
+  const auto row = read_row(source);
   if (!row) return tl::unexpected(row.error());
   Constraint constraint;
   constraint.type_ = (*row)->type;
@@ -102,7 +149,13 @@ Checked<Constraint> Constraint::parse(const json::Value& source, const Limits& l
       read = constraint.read_clauses(limits, depth);
       break;
     case ConstraintType::kPathContainment:
-      read = constraint.read_root(limits);
+    case ConstraintType::kUrlContainment:
+    case ConstraintType::kStringPrefix:
+    case ConstraintType::kCidr:
+    case ConstraintType::kLength:
+    case ConstraintType::kGlob:
+    case ConstraintType::kShellCommand:
+      read = constraint.read_extension(limits);
       break;
     case ConstraintType::kWildcard:
       break;
@@ -157,12 +210,24 @@ Checked<void> Constraint::read_clauses(const Limits& limits, std::size_t depth) 
   return {};
 }
 
-Checked<void> Constraint::read_root(const Limits& limits) {
-  const json::Value* root = source_->find("root");
-  auto normal = root != nullptr && root->is_string() ? normal_path(root->string()) : std::nullopt;
-  if (!normal) return missing(type_, "root", "an absolute path");
-  root_ = std::move(*normal);
-  return check_length(*root, limits);
+Checked<void> Constraint::read_extension(const Limits& limits) {
+  const auto check_lengths = [&](const json::Value& member) -> Checked<void> {
+    if (!member.is_array()) return check_length(member, limits);
+    for (const json::Value& value : member.array()) {
+      if (auto checked = check_length(value, limits); !checked) return checked;
+    }
+    return {};
+  };
+  const TypeRow& row = row_of(type_);
+  extension_ = row.parse(*source_);
+  if (!extension_) {
+    return refuse(Code::kMalformed, "A constraint of type " + shown(row.name) + " needs " +
+                                        std::string(row.wanted) + ".");
+  }
+  for (const json::Member& member : source_->object()) {
+    if (auto checked = check_lengths(member.value); !checked) return checked;
+  }
+  return {};
 }
 
 bool Constraint::check(const json::Value& argument, Effort& effort) const {
@@ -188,7 +253,13 @@ bool Constraint::check(const json::Value& argument, Effort& effort) const {
     case ConstraintType::kAny:
       return std::any_of(clauses_.begin(), clauses_.end(), accepts);
     case ConstraintType::kPathContainment:
-      return holds_path(argument);
+    case ConstraintType::kUrlContainment:
+    case ConstraintType::kStringPrefix:
+    case ConstraintType::kCidr:
+    case ConstraintType::kLength:
+    case ConstraintType::kGlob:
+    case ConstraintType::kShellCommand:
+      return extension_accepts(argument, effort);
   }
   return false;
 }
@@ -220,10 +291,11 @@ bool Constraint::holds_allowed_only(const json::Value& argument, Effort& effort)
                      [&](const json::Value& element) { return values_.contains(element, effort); });
 }
 
-bool Constraint::holds_path(const json::Value& argument) const {
-  if (!argument.is_string()) return false;
-  const auto path = normal_path(argument.string());
-  return path && path_within(*path, root_);
+// Linear in the argument, but for what a type spends itself.
+bool Constraint::extension_accepts(const json::Value& argument, Effort& effort) const {
+  constexpr std::size_t kBytesPerStep = 16;
+  if (!effort.spend(1 + argument.raw().size() / kBytesPerStep)) return false;
+  return std::visit([&](const auto& type) { return type.accepts(argument, effort); }, *extension_);
 }
 
 }  // namespace mandated::receipt

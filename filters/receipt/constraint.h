@@ -1,6 +1,6 @@
-// Argument constraints: the nine core types of AAT section 3.4 and path_containment
-// (section 3.5.3). One tree per constrained argument, parsed once, with views into its token's
-// payload. Internal to the engine.
+// Argument constraints: the nine core types of AAT section 3.4, and the extension types of profile
+// section 3, which extension.h holds. One tree per constrained argument, parsed once, with views
+// into its token's payload. Internal to the engine.
 //
 // Nesting depth: a constraint that is neither `all` nor `any` has depth 0, a composite one more
 // than its deepest clause. MAX_CONSTRAINT_DEPTH (32) therefore allows 32 composites around a leaf.
@@ -20,6 +20,7 @@
 
 #include "filters/receipt/chain.h"
 #include "filters/receipt/effort.h"
+#include "filters/receipt/extension.h"
 #include "proxy/json/json.h"
 
 namespace mandated::receipt {
@@ -35,6 +36,12 @@ enum class ConstraintType : std::uint8_t {
   kAll,
   kAny,
   kPathContainment,
+  kUrlContainment,
+  kStringPrefix,
+  kCidr,
+  kLength,
+  kGlob,
+  kShellCommand,
 };
 
 std::string_view to_string(ConstraintType type);
@@ -76,6 +83,10 @@ class Constraint {
   /// check, worthless once `effort` is exhausted.
   bool within(const Constraint& parent, Effort& effort) const;
 
+  /// The rules of `within`, one JSON object per line:
+  /// {"child":"exact","parent":"range","rule":"values_pass"}. Any other pair is refused.
+  static std::string rules();
+
  private:
   struct Bound {
     double value = 0;
@@ -88,17 +99,23 @@ class Constraint {
   Checked<void> read_bound(std::string_view member, std::string_view inclusive,
                            std::optional<Bound>& bound);
   Checked<void> read_clauses(const Limits& limits, std::size_t depth);
-  Checked<void> read_root(const Limits& limits);
+  Checked<void> read_extension(const Limits& limits);
 
   bool in_range(double number) const;
   bool holds_required(const json::Value& argument, Effort& effort) const;
   bool holds_allowed_only(const json::Value& argument, Effort& effort) const;
-  bool holds_path(const json::Value& argument) const;
-  bool range_within(const Constraint& parent) const;
-  bool exact_within(const Constraint& parent, Effort& effort) const;
-  bool one_of_within(const Constraint& parent, Effort& effort) const;
+  bool extension_accepts(const json::Value& argument, Effort& effort) const;
+
+  // The rules of `within`, and the table that says which one holds for which pair of types.
+  struct Rules;
+  bool anything(const Constraint& parent, Effort& effort) const;
+  bool values_pass(const Constraint& parent, Effort& effort) const;
+  bool range_within(const Constraint& parent, Effort& effort) const;
+  bool lists_more(const Constraint& parent, Effort& effort) const;
+  bool lists_less(const Constraint& parent, Effort& effort) const;
   bool all_within(const Constraint& parent, Effort& effort) const;
   bool any_within(const Constraint& parent, Effort& effort) const;
+  bool extension_within(const Constraint& parent, Effort& effort) const;
 
   ConstraintType type_ = ConstraintType::kWildcard;
   const json::Value* source_ = nullptr;
@@ -107,14 +124,7 @@ class Constraint {
   std::optional<Bound> max_;            // range
   ValueSet values_;                     // one_of, not_one_of, contains, subset
   std::vector<Constraint> clauses_;     // all, any
-  std::string root_;                    // path_containment, normalised
+  std::optional<Extension> extension_;  // the extension types
 };
-
-/// An absolute path without NUL, with `.`, `..` and empty segments resolved ("/" or "/a/b");
-/// nullopt for any other text.
-std::optional<std::string> normal_path(std::string_view path);
-
-/// Whether `path` is `root` or below it; both normal.
-bool path_within(std::string_view path, std::string_view root);
 
 }  // namespace mandated::receipt

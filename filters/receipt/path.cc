@@ -1,9 +1,9 @@
 // Paths as path_containment compares them (AAT section 3.5.3): by segments, after lexical
 // resolution. Symbolic links are the tool's business; a root that others can place links in is no
 // boundary.
-#include <vector>
+#include <algorithm>
 
-#include "filters/receipt/constraint.h"
+#include "filters/receipt/extension.h"
 
 namespace mandated::receipt {
 
@@ -30,6 +30,25 @@ std::optional<std::string> normal_path(std::string_view path) {
 bool path_within(std::string_view path, std::string_view root) {
   if (root == "/") return path.starts_with('/');
   return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
+}
+
+std::optional<PathContainment> PathContainment::parse(const json::Value& source) {
+  const auto root = source.find_string("root");
+  auto normal = root ? normal_path(*root) : std::nullopt;
+  if (!normal) return std::nullopt;
+  PathContainment containment;
+  containment.root_ = std::move(*normal);
+  return containment;
+}
+
+bool PathContainment::accepts(const json::Value& argument, Effort& /*effort*/) const {
+  if (!argument.is_string()) return false;
+  const auto path = normal_path(argument.string());
+  return path && path_within(*path, root_);
+}
+
+bool PathContainment::within(const PathContainment& parent) const {
+  return path_within(root_, parent.root_);
 }
 
 }  // namespace mandated::receipt

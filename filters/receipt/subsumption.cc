@@ -1,7 +1,8 @@
-// The `subsumes` relation of AAT section 4.5, and of path_containment. A pair of types that is not
-// named here is refused, as the section's last sentence demands, even where the child is in fact
+// The `subsumes` relation of AAT section 4.5 and profile section 3. A pair of types that is not in
+// the table is refused, as the section's last sentence demands, even where the child is in fact
 // narrower.
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "filters/receipt/constraint.h"
@@ -87,55 +88,112 @@ class Matching {
 
 }  // namespace
 
+// Which rule a child of one type must satisfy under a parent of another. The answer of `within` is
+// this table's and nobody else's.
+struct Constraint::Rules {
+  using Type = ConstraintType;
+  struct Row {
+    Type child;
+    Type parent;
+    std::string_view name;
+    bool (Constraint::*holds)(const Constraint& parent, Effort& effort) const;
+  };
+  static constexpr std::array kRows = std::to_array<Row>({
+      {Type::kExact, Type::kExact, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kRange, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kOneOf, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kPathContainment, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kUrlContainment, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kStringPrefix, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kCidr, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kLength, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kGlob, "values_pass", &Constraint::values_pass},
+      {Type::kExact, Type::kShellCommand, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kOneOf, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kPathContainment, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kUrlContainment, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kStringPrefix, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kCidr, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kLength, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kGlob, "values_pass", &Constraint::values_pass},
+      {Type::kOneOf, Type::kShellCommand, "values_pass", &Constraint::values_pass},
+      {Type::kRange, Type::kRange, "inner_bounds", &Constraint::range_within},
+      {Type::kNotOneOf, Type::kNotOneOf, "lists_more", &Constraint::lists_more},
+      {Type::kContains, Type::kContains, "lists_more", &Constraint::lists_more},
+      {Type::kSubset, Type::kSubset, "lists_less", &Constraint::lists_less},
+      {Type::kAll, Type::kAll, "clauses_matched", &Constraint::all_within},
+      {Type::kAny, Type::kAny, "clauses_each_within_one", &Constraint::any_within},
+      {Type::kPathContainment, Type::kPathContainment, "path_below", &Constraint::extension_within},
+      {Type::kUrlContainment, Type::kUrlContainment, "url_parts_narrower",
+       &Constraint::extension_within},
+      {Type::kStringPrefix, Type::kStringPrefix, "prefix_longer", &Constraint::extension_within},
+      {Type::kCidr, Type::kCidr, "block_inside", &Constraint::extension_within},
+      {Type::kLength, Type::kLength, "max_lower", &Constraint::extension_within},
+      {Type::kGlob, Type::kGlob, "pattern_same", &Constraint::extension_within},
+      {Type::kShellCommand, Type::kShellCommand, "words_fewer", &Constraint::extension_within},
+      {Type::kExact, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kRange, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kOneOf, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kNotOneOf, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kContains, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kSubset, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kWildcard, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kAll, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kAny, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kPathContainment, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kUrlContainment, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kStringPrefix, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kCidr, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kLength, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kGlob, Type::kWildcard, "anything", &Constraint::anything},
+      {Type::kShellCommand, Type::kWildcard, "anything", &Constraint::anything},
+  });
+
+  // Null where no rule holds.
+  static const Row* find(Type child, Type parent) {
+    constexpr std::size_t kTypes = static_cast<std::size_t>(Type::kShellCommand) + 1;
+    using ByParent = std::array<const Row*, kTypes>;
+    static constexpr auto kByPair = [] {
+      std::array<ByParent, kTypes> by_pair{};
+      for (const Row& row : kRows)
+        by_pair[static_cast<std::size_t>(row.child)][static_cast<std::size_t>(row.parent)] = &row;
+      return by_pair;
+    }();
+    return kByPair[static_cast<std::size_t>(child)][static_cast<std::size_t>(parent)];
+  }
+};
+
 bool Constraint::within(const Constraint& parent, Effort& effort) const {
   if (!effort.spend(1)) return false;
-  if (parent.type_ == ConstraintType::kWildcard) return true;
-  if (type_ == ConstraintType::kExact) return exact_within(parent, effort);
-  if (type_ == ConstraintType::kOneOf) return one_of_within(parent, effort);
-  if (type_ != parent.type_) return false;
-  switch (type_) {
-    case ConstraintType::kRange:
-      return range_within(parent);
-    case ConstraintType::kNotOneOf:
-    case ConstraintType::kContains:
-      return values_.contains_all(parent.values_, effort);
-    case ConstraintType::kSubset:
-      return parent.values_.contains_all(values_, effort);
-    case ConstraintType::kAll:
-      return all_within(parent, effort);
-    case ConstraintType::kAny:
-      return any_within(parent, effort);
-    case ConstraintType::kPathContainment:
-      return path_within(root_, parent.root_);
-    case ConstraintType::kExact:
-    case ConstraintType::kOneOf:
-    case ConstraintType::kWildcard:
-      break;
-  }
-  return false;
+  const Rules::Row* row = Rules::find(type_, parent.type_);
+  return row != nullptr && (this->*row->holds)(parent, effort);
 }
 
-bool Constraint::exact_within(const Constraint& parent, Effort& effort) const {
-  switch (parent.type_) {
-    case ConstraintType::kExact:
-    case ConstraintType::kRange:
-    case ConstraintType::kOneOf:
-    case ConstraintType::kPathContainment:
-      return parent.check(*value_, effort);
-    default:
-      return false;
-  }
-}
+bool Constraint::anything(const Constraint& /*parent*/, Effort& /*effort*/) const { return true; }
 
-// Under path_containment by profile section 3: every listed value must pass the parent's check.
-bool Constraint::one_of_within(const Constraint& parent, Effort& effort) const {
-  if (parent.type_ == ConstraintType::kOneOf) return parent.values_.contains_all(values_, effort);
-  if (parent.type_ != ConstraintType::kPathContainment) return false;
-  return std::all_of(values_.values().begin(), values_.values().end(),
+// Every value that the child lists must pass the parent's check.
+bool Constraint::values_pass(const Constraint& parent, Effort& effort) const {
+  const auto values = type_ == ConstraintType::kExact ? std::span(value_, 1) : values_.values();
+  return std::all_of(values.begin(), values.end(),
                      [&](const json::Value& value) { return parent.check(value, effort); });
 }
 
-bool Constraint::range_within(const Constraint& parent) const {
+bool Constraint::lists_more(const Constraint& parent, Effort& effort) const {
+  return values_.contains_all(parent.values_, effort);
+}
+
+bool Constraint::lists_less(const Constraint& parent, Effort& effort) const {
+  return parent.values_.contains_all(values_, effort);
+}
+
+// Two of the same type.
+bool Constraint::extension_within(const Constraint& parent, Effort& /*effort*/) const {
+  return std::visit(
+      [&]<class Type>(const Type& mine) { return mine.within(std::get<Type>(*parent.extension_)); },
+      *extension_);
+}
+
+bool Constraint::range_within(const Constraint& parent, Effort& /*effort*/) const {
   const auto tighter = [](const std::optional<Bound>& mine, const std::optional<Bound>& theirs,
                           double sign) {
     if (!theirs) return true;
@@ -156,6 +214,15 @@ bool Constraint::any_within(const Constraint& parent, Effort& effort) const {
     return std::any_of(parent.clauses_.begin(), parent.clauses_.end(),
                        [&](const Constraint& theirs) { return mine.within(theirs, effort); });
   });
+}
+
+std::string Constraint::rules() {
+  std::string lines;
+  for (const Rules::Row& row : Rules::kRows) {
+    lines += R"({"child":")" + std::string(to_string(row.child)) + R"(","parent":")" +
+             std::string(to_string(row.parent)) + R"(","rule":")" + std::string(row.name) + "\"}\n";
+  }
+  return lines;
 }
 
 }  // namespace mandated::receipt

@@ -73,7 +73,26 @@ std::string clauses_in_words(const json::Value& constraint, std::string_view las
   return joined(parts, last);
 }
 
+std::string url_in_words(const json::Value& constraint) {
+  std::string url = std::string(constraint.find_string("scheme").value_or("")) + "://" +
+                    std::string(constraint.find_string("host").value_or(""));
+  if (const json::Value* port = constraint.find("port"); port != nullptr)
+    url += ":" + value_in_words(*port);
+  url += constraint.find_string("path").value_or("/");
+  return "a URL in or below " + shown(url);
+}
+
+std::string command_in_words(const json::Value& constraint) {
+  const json::Value* flags = constraint.find("flags");
+  return "a plain command that runs " + list_in_words(constraint.find("programs"), "or") +
+         (flags == nullptr ? " with any flags"
+                           : " with no flags but " + list_in_words(flags, "and"));
+}
+
 std::string in_words(const json::Value& constraint, int depth) {
+  const auto text = [&](std::string_view member) {
+    return shown(constraint.find_string(member).value_or("(unreadable)"));
+  };
   const std::string_view type = constraint.find_string("constraint_type").value_or("");
   const json::Value* value = constraint.find("value");
   if (type == "exact")
@@ -89,9 +108,17 @@ std::string in_words(const json::Value& constraint, int depth) {
   if (type == "wildcard") return "anything";
   if (type == "all") return "all of: " + clauses_in_words(constraint, "and", depth);
   if (type == "any") return "any of: " + clauses_in_words(constraint, "or", depth);
-  if (type == "path_containment") {
-    return "a path in or below " + shown(constraint.find_string("root").value_or("(unreadable)"));
+  if (type == "path_containment") return "a path in or below " + text("root");
+  if (type == "url_containment") return url_in_words(constraint);
+  if (type == "string_prefix") return "a text that begins with " + text("prefix");
+  if (type == "cidr") return "an IP address in " + text("net");
+  if (type == "length") {
+    const json::Value* max = constraint.find("max");
+    const std::string count = max == nullptr ? "(unreadable)" : value_in_words(*max);
+    return "a text of at most " + count + " characters, or a list of at most " + count + " values";
   }
+  if (type == "glob") return "a text of the form " + text("pattern");
+  if (type == "shell_command") return command_in_words(constraint);
   return "a condition that is not known here, " + shown(type);
 }
 

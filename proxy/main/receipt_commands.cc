@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "filters/receipt/base64url.h"
+#include "filters/receipt/constraint.h"
 #include "filters/receipt/issue.h"
 #include "filters/receipt/words.h"
 #include "proxy/base/clock.h"
@@ -411,6 +412,14 @@ void add_verify(CLI::App& parent, int& exit_code) {
   });
 }
 
+void add_rules(CLI::App& parent) {
+  parent
+      .add_subcommand("rules",
+                      "Print which types of constraint may stand below which, one JSON object per "
+                      "line, from the table that decides")
+      ->callback([] { print(receipt::Constraint::rules()); });
+}
+
 }  // namespace
 
 void add_receipt_commands(CLI::App& app, int& exit_code) {
@@ -423,6 +432,7 @@ void add_receipt_commands(CLI::App& app, int& exit_code) {
   add_show(*receipts, exit_code);
   add_check(*receipts, exit_code);
   add_verify(*receipts, exit_code);
+  add_rules(*receipts);
 }
 
 }  // namespace mandated

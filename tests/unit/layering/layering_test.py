@@ -51,6 +51,7 @@ HOMES = {
     r"CLI/": ["proxy/main/"],
     r"simdjson": ["proxy/json/"],
     r"boost/beast/": ["proxy/http/"],
+    r"ada\.h": ["filters/receipt/url.cc"],
 }
 
 # What nothing outside proxy/base says, and why.

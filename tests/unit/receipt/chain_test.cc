@@ -293,7 +293,7 @@ INSTANTIATE_TEST_SUITE_P(
                  tools(R"({"read_file":{"file":{"constraint_type":"exact","value":"/data/a"}}})"),
                  Code::kEscalation},
         BentCase{"constraint_unknown", 2, 1,
-                 tools(R"({"list_directory":{"a":{"constraint_type":"glob","pattern":"*"}}})"),
+                 tools(R"({"list_directory":{"a":{"constraint_type":"regex","pattern":"*"}}})"),
                  Code::kUnknownConstraint}),
     named);
 

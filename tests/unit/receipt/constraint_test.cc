@@ -1,38 +1,15 @@
-// AAT sections 3.4 and 4.5: each type's `check`, and the whole matrix of (parent, child) pairs.
-#include "filters/receipt/constraint.h"
-
+// AAT sections 3.4 and 4.5: each core type's `check`, and the whole matrix of (parent, child)
+// pairs. The extension types' own rules are in extension_test.cc.
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
+#include <sstream>
 
-#include "tests/unit/receipt/forge.h"
+#include "tests/unit/receipt/constraint_fixture.h"
 
 namespace mandated::receipt {
 namespace {
-
-// Keeps the text that a Constraint views.
-struct Parsed {
-  json::Document document;
-  Constraint constraint;
-};
-
-Parsed parse_constraint(std::string_view text) {
-  auto document = forge::parse(text);
-  auto constraint = Constraint::parse(document.root(), {});
-  if (!constraint) throw std::invalid_argument(constraint.error().sentence);
-  return {std::move(document), std::move(*constraint)};
-}
-
-bool accepts(std::string_view constraint, std::string_view argument) {
-  Effort effort;
-  return parse_constraint(constraint).constraint.check(forge::parse(argument).root(), effort);
-}
-
-bool narrower(std::string_view child, std::string_view parent) {
-  Effort effort;
-  return parse_constraint(child).constraint.within(parse_constraint(parent).constraint, effort);
-}
 
 struct CheckCase {
   const char* constraint;
@@ -229,7 +206,8 @@ TEST(Constraint, ValuesHaveALengthLimit) {
   EXPECT_FALSE(parses(R"({"constraint_type":"path_containment","root":"/abcd"})"));
 }
 
-// One representative of each type, for the pairs that are refused whatever their members.
+// One representative of each type, for the pairs that are refused whatever their members. The
+// values of exact and one_of pass every extension type but those that no path can pass.
 const std::map<std::string, std::string>& representatives() {
   static const std::map<std::string, std::string> map{
       {"exact", R"({"constraint_type":"exact","value":"/a"})"},
@@ -244,27 +222,56 @@ const std::map<std::string, std::string>& representatives() {
       {"any",
        R"({"constraint_type":"any","constraints":[{"constraint_type":"exact","value":"/a"}]})"},
       {"path_containment", R"({"constraint_type":"path_containment","root":"/"})"},
+      {"url_containment",
+       R"({"constraint_type":"url_containment","scheme":"https","host":"example.com"})"},
+      {"string_prefix", R"({"constraint_type":"string_prefix","prefix":"/"})"},
+      {"cidr", R"({"constraint_type":"cidr","net":"10.0.0.0/8"})"},
+      {"length", R"({"constraint_type":"length","max":10})"},
+      {"glob", R"({"constraint_type":"glob","pattern":"/*"})"},
+      {"shell_command", R"({"constraint_type":"shell_command","programs":["/a"]})"},
   };
   return map;
 }
 
-// (child, parent) pairs that some members may satisfy. Section 4.5, and profile section 3 for
-// path_containment.
+// (child, parent) pairs that some members may satisfy. Section 4.5, and profile section 3 for the
+// extension types.
 const std::set<std::pair<std::string, std::string>> kPermitted{
     {"exact", "exact"},
     {"exact", "range"},
     {"exact", "one_of"},
     {"exact", "path_containment"},
+    {"exact", "url_containment"},
+    {"exact", "string_prefix"},
+    {"exact", "cidr"},
+    {"exact", "length"},
+    {"exact", "glob"},
+    {"exact", "shell_command"},
     {"range", "range"},
     {"one_of", "one_of"},
     {"one_of", "path_containment"},
+    {"one_of", "url_containment"},
+    {"one_of", "string_prefix"},
+    {"one_of", "cidr"},
+    {"one_of", "length"},
+    {"one_of", "glob"},
+    {"one_of", "shell_command"},
     {"not_one_of", "not_one_of"},
     {"contains", "contains"},
     {"subset", "subset"},
     {"all", "all"},
     {"any", "any"},
     {"path_containment", "path_containment"},
+    {"url_containment", "url_containment"},
+    {"string_prefix", "string_prefix"},
+    {"cidr", "cidr"},
+    {"length", "length"},
+    {"glob", "glob"},
+    {"shell_command", "shell_command"},
 };
+
+// A value that passes the representative of a type which the usual "/a" does not pass.
+const std::map<std::string, std::string> kPassing{
+    {"range", "1.5"}, {"url_containment", R"("https://example.com/a")"}, {"cidr", R"("10.1.2.3")"}};
 
 TEST(Subsumption, EveryPairOfTypes) {
   for (const auto& [child_type, child] : representatives()) {
@@ -272,14 +279,36 @@ TEST(Subsumption, EveryPairOfTypes) {
       SCOPED_TRACE(child_type + " under " + parent_type);
       const bool permitted =
           parent_type == "wildcard" || kPermitted.contains({child_type, parent_type});
-      if (child_type == "exact" && parent_type == "range") {
-        EXPECT_FALSE(narrower(child, parent));  // the representative is no number
-        EXPECT_TRUE(narrower(R"({"constraint_type":"exact","value":1.5})", parent));
+      const auto passing = kPassing.find(parent_type);
+      const bool lists_values = child_type == "exact" || child_type == "one_of";
+      if (permitted && lists_values && passing != kPassing.end()) {
+        EXPECT_FALSE(narrower(child, parent));
+        const std::string value =
+            child_type == "exact" ? passing->second : "[" + passing->second + "]";
+        const std::string member = child_type == "exact" ? "value" : "values";
+        EXPECT_TRUE(narrower(
+            R"({"constraint_type":")" + child_type + "\",\"" + member + "\":" + value + "}",
+            parent));
         continue;
       }
       EXPECT_EQ(narrower(child, parent), permitted);
     }
   }
+}
+
+// What is printed for others to check is the table that decides.
+TEST(Subsumption, ThePrintedRulesNameEveryPermittedPair) {
+  std::set<std::pair<std::string, std::string>> printed;
+  std::istringstream lines(Constraint::rules());
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = forge::Json::parse(line);
+    EXPECT_EQ(row.size(), 3U);
+    EXPECT_FALSE(row.at("rule").get<std::string>().empty());
+    EXPECT_TRUE(printed.emplace(row.at("child"), row.at("parent")).second) << line;
+  }
+  auto expected = kPermitted;
+  for (const auto& [type, text] : representatives()) expected.emplace(type, "wildcard");
+  EXPECT_EQ(printed, expected);
 }
 
 struct PairCase {
