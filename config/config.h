@@ -126,11 +126,14 @@ struct Upstream {
   std::string authority() const;
 };
 
-/// A key that may sign roots: a file or an inline JWK; exactly one is set.
+/// A key that may sign roots: a file, an inline JWK or a registered passkey; exactly one is set.
 struct Anchor {
   std::string file;
-  std::string jwk;  ///< the JWK as JSON text
-  std::string user;
+  std::string jwk;            ///< the JWK as JSON text
+  std::string webauthn;       ///< the passkey as JSON text, as receipt::read_anchor takes it
+  std::string credential_id;  ///< of the passkey
+  std::string user;           ///< empty: anybody, or whom file or passkey name
+  std::string ceiling;        ///< as JSON text, its lifetime in seconds; empty: none
 };
 
 struct Wallet {

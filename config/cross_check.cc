@@ -160,6 +160,19 @@ class CrossCheck {
   }
 
   void receipts() {
+    root_.member("receipts", [&](const Cursor& one) {
+      std::map<std::string, std::size_t> seen;
+      std::size_t i = 0;
+      one.each("anchors", [&](const Cursor& at) {
+        const std::string& id = config_.receipts.anchors[i].credential_id;
+        const auto [first, fresh] = seen.emplace(id, i++);
+        if (id.empty() || fresh) return;
+        at.member("webauthn", [&](const Cursor& passkey) {
+          passkey.problem("credential_id",
+                          "is already the passkey of item " + std::to_string(first->second));
+        });
+      });
+    });
     const ReceiptLimits& limits = config_.receipts.limits;
     if (limits.chain_bytes_max >= limits.token_bytes_max) return;
     root_.member("receipts", [&](const Cursor& one) {

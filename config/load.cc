@@ -206,18 +206,74 @@ Upstream read_upstream(const Cursor& at, const Folder& folder) {
   return upstream;
 }
 
+void read_user(const Cursor& at, std::string& user) {
+  at.text("user", user);
+  if (!user.empty() && user.find(':') == std::string::npos)
+    at.problem("user", "expected a URI such as mailto:alice@example.org");
+}
+
+void read_passkey(const Cursor& at, Anchor& anchor) {
+  at.text("credential_id", anchor.credential_id);
+  if (!anchor.credential_id.empty())
+    at.check("credential_id", check_credential_id(anchor.credential_id));
+  at.member("public_key", [](const Cursor& jwk) {
+    if (jwk.has("d")) jwk.problem("d", "a private key; expected the public one");
+  });
+  std::string rp_id;
+  at.text("rp_id", rp_id);
+  if (!rp_id.empty()) at.check("rp_id", check_rp_id(rp_id));
+  std::vector<std::string> origins;
+  at.strings("origins", origins,
+             [&](const std::string& text) { return check_passkey_origin(text, rp_id); });
+  std::string user;
+  read_user(at, user);
+  anchor.webauthn = at.value().dump();
+}
+
+/// Constraints are the receipt engine's to read, when the process starts; here only their outline.
+void check_tool(const Cursor& tool) {
+  if (!tool.is_object()) return;
+  for (const auto& [name, constraint] : tool.value().items()) {
+    const bool typed = constraint.is_object() && constraint.contains("constraint_type") &&
+                       constraint["constraint_type"].is_string();
+    if (!typed) tool.problem(name, "expected a constraint such as {constraint_type: wildcard}");
+  }
+}
+
+std::string read_ceiling(const Cursor& at) {
+  if (!at.is_object()) return "";
+  nlohmann::json ceiling = at.value();
+  at.member("tools", [](const Cursor& tools) {
+    if (!tools.is_object()) return;
+    for (const auto& [name, ignored] : tools.value().items()) tools.member(name, check_tool);
+  });
+  std::vector<std::string> holders;
+  at.strings("holders", holders, kSpiffePattern);
+  if (at.has("lifetime")) {
+    Duration lifetime{};
+    at.duration("lifetime", lifetime);
+    ceiling["lifetime"] = std::chrono::duration<double>(lifetime).count();
+  }
+  return ceiling.dump();
+}
+
 Anchor read_anchor(const Cursor& at, const Folder& folder) {
   Anchor anchor;
-  if (at.has("file") == at.has("jwk")) at.problem("expected either file or jwk");
+  if (at.has("file") + at.has("jwk") + at.has("webauthn") != 1)
+    at.problem("expected either file, jwk or webauthn");
   at.text("file", anchor.file);
   folder.resolve(anchor.file);
   at.member("jwk", [&](const Cursor& jwk) {
     if (jwk.has("d")) jwk.problem("d", "a private key; expected the public one");
     anchor.jwk = jwk.value().dump();
   });
-  at.text("user", anchor.user);
-  if (!anchor.user.empty() && anchor.user.find(':') == std::string::npos)
-    at.problem("user", "expected a URI such as mailto:alice@example.org");
+  at.member("webauthn", [&](const Cursor& one) { read_passkey(one, anchor); });
+  if (at.has("webauthn")) {
+    refuse_members(at, {"user"}, "file and jwk");
+  } else {
+    read_user(at, anchor.user);
+  }
+  at.member("ceiling", [&](const Cursor& one) { anchor.ceiling = read_ceiling(one); });
   return anchor;
 }
 

@@ -231,6 +231,35 @@ Parsed<void> check_origin(std::string_view text) {
   return expected("an origin such as https://chat.example.org");
 }
 
+Parsed<void> check_credential_id(std::string_view text) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  constexpr std::size_t kMost = 1364;  // 1023 bytes
+  const std::size_t tail = text.size() % 4;
+  bool good = !text.empty() && text.size() <= kMost && tail != 1 &&
+              text.find_first_not_of(kAlphabet) == std::string_view::npos;
+  // The last character's bits beyond the last byte are zero.
+  if (good && tail != 0) good = kAlphabet.find(text.back()) % (tail == 2 ? 16 : 4) == 0;
+  if (good) return {};
+  return expected("a credential id: 1 to 1023 bytes in base64url, without padding");
+}
+
+Parsed<void> check_rp_id(std::string_view text) {
+  const bool good = !text.empty() && is_host_name(text) && text.back() != '.' &&
+                    text.find('_') == std::string_view::npos && !parse_ip(std::string(text)).valid;
+  if (good) return {};
+  return expected("a lower-case host name such as example.org");
+}
+
+Parsed<void> check_passkey_origin(std::string_view text, std::string_view rp_id) {
+  const Parsed<Url> url = parse_url(text);
+  if (!check_origin(text) || !(url->tls || url->host == "localhost"))
+    return expected("an origin such as https://receipts.example.org");
+  const std::string below = "." + std::string(rp_id);
+  if (url->host == rp_id || url->host.ends_with(below)) return {};
+  return expected("an origin of rp_id or of a host below it");
+}
+
 Parsed<void> check_audience(std::string_view text) {
   if (check_spiffe_id(text, false) || check_origin(text)) return {};
   return expected("a SPIFFE ID, or an origin such as https://tools.example.org");

@@ -53,6 +53,13 @@ Parsed<Url> parse_url(std::string_view text);
 
 /// scheme://host[:port] as browsers write it (RFC 6454 section 6.2).
 Parsed<void> check_origin(std::string_view text);
+/// A credential id of 1 to 1023 bytes in strict base64url.
+Parsed<void> check_credential_id(std::string_view text);
+/// A lower-case host name, as W3C Web Authentication identifies sites.
+Parsed<void> check_rp_id(std::string_view text);
+/// An origin on which browsers let passkeys of `rp_id` be used: https (or http on localhost), that
+/// host or one below it.
+Parsed<void> check_passkey_origin(std::string_view text, std::string_view rp_id);
 /// A SPIFFE ID or an origin.
 Parsed<void> check_audience(std::string_view text);
 /// Lower-case name or IPv4 literal, without port.

@@ -128,10 +128,16 @@ Checked<Anchor> read_anchor(const json::Value& source) {
   auto anchor = read_key(source);
   const json::Value* ceiling = source.find("ceiling");
   if (!anchor || ceiling == nullptr) return anchor;
-  auto parsed = Ceiling::parse(*ceiling);
-  if (!parsed) return tl::unexpected(std::move(parsed.error()));
-  anchor->ceiling = std::move(*parsed);
+  if (auto set = set_ceiling(*anchor, *ceiling); !set)
+    return tl::unexpected(std::move(set.error()));
   return anchor;
+}
+
+Checked<void> set_ceiling(Anchor& anchor, const json::Value& source) {
+  if (anchor.ceiling != nullptr)
+    return refuse(Code::kMalformed, "The anchor carries a ceiling already.");
+  return Ceiling::parse(source).map(
+      [&](std::shared_ptr<const Ceiling> ceiling) { anchor.ceiling = std::move(ceiling); });
 }
 
 std::vector<Anchor> read_anchors(const json::Value& source) {

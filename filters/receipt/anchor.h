@@ -15,6 +15,9 @@ namespace mandated::receipt {
 /// credential id is strict base64url. kMalformed for anything else.
 Checked<Anchor> read_anchor(const json::Value& source);
 
+/// Puts a ceiling on an anchor; kMalformed if it carries one.
+Checked<void> set_ceiling(Anchor& anchor, const json::Value& source);
+
 /// All of `{"keys": […]}`, or the one that `source` is. Those that read_anchor refuses are left out
 /// (RFC 7517 section 5).
 std::vector<Anchor> read_anchors(const json::Value& source);

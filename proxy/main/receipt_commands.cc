@@ -384,7 +384,8 @@ void add_check(CLI::App& parent, int& exit_code) {
   CLI::App* command = parent.add_subcommand("check", "Decide on one call, and say why");
   command->add_option("--chain", options->chain, "The chain file")->required();
   command
-      ->add_option("--anchor", options->anchors, "A trusted public JWK or JWK Set; may be repeated")
+      ->add_option("--anchor", options->anchors,
+                   "A trusted public JWK or JWK Set, or a passkey; may be repeated")
       ->required();
   command->add_option("--tool", options->tool, "The tool that is called")->required();
   command->add_option("--args", options->arguments,

@@ -100,7 +100,10 @@ Read<receipt::AnchorSet> read_anchor_files(const std::vector<std::string>& paths
         read_file(path).and_then([&](const std::string& text) { return parse_json(text, path); });
     if (!document) return tl::unexpected(document.error());
     const auto read = receipt::read_anchors(document->root());
-    if (read.empty()) return tl::unexpected(path + " holds no public key of type Ed25519 or P-256");
+    if (read.empty()) {
+      const auto alone = receipt::read_anchor(document->root());
+      return tl::unexpected(path + " holds no trust anchor: " + alone.error().sentence);
+    }
     anchors.insert(anchors.end(), read.begin(), read.end());
   }
   return receipt::AnchorSet(std::move(anchors));

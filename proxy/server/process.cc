@@ -9,9 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
-#include <fstream>
 #include <future>
-#include <iterator>
 #include <map>
 #include <thread>
 #include <utility>
@@ -22,6 +20,7 @@
 #include "proxy/base/log.h"
 #include "proxy/http/server.h"
 #include "proxy/identity/embedded.h"
+#include "proxy/server/anchors.h"
 #include "proxy/server/versions.h"
 #include "proxy/server/worker.h"
 #include "proxy/stdio/posix_child.h"
@@ -65,28 +64,6 @@ void run_on(Executor executor, Gate& gate, Task<void> task) {
     gate.spawn(std::move(task));
   });
   finished.wait();
-}
-
-Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
-  std::vector<receipt::Anchor> anchors;
-  for (const config::Anchor& wanted : config.anchors) {
-    std::string text = wanted.jwk;
-    const std::string where = wanted.file.empty() ? "an inline anchor" : wanted.file;
-    if (!wanted.file.empty()) {
-      std::ifstream file(wanted.file, std::ios::binary);
-      if (!file) return fail(Code::kInvalidConfig, "the anchor " + where + " cannot be read");
-      text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    }
-    const auto document = json::Document::parse(text);
-    if (!document) return fail(Code::kInvalidConfig, where + " is not JSON");
-    receipt::Checked<receipt::PublicKey> key = receipt::PublicKey::from_jwk(document->root());
-    if (!key) return fail(Code::kInvalidConfig, where + ": " + key.error().sentence);
-    receipt::Anchor anchor{std::string(document->root().find_string("kid").value_or("")),
-                           std::move(*key), std::nullopt};
-    if (!wanted.user.empty()) anchor.user = wanted.user;
-    anchors.push_back(std::move(anchor));
-  }
-  return receipt::AnchorSet(std::move(anchors));
 }
 
 admin::Metrics::Names metric_names(const config::Config& config) {

@@ -327,7 +327,7 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"    env: {A: \"1\"}", "    restart: {backoff_min: 1m, backoff_max: 1s}",
                "m.yaml:28:28: /upstreams/0/restart/backoff_min: expected no more than backoff_max"},
         Change{"{file: alice.jwk, user", "{user",
-               "m.yaml:35:13: /receipts/anchors/0: expected either file or jwk"},
+               "m.yaml:35:13: /receipts/anchors/0: expected either file, jwk or webauthn"},
         Change{
             "mandate: {mode: enforce,", "mandate: {mode: attach,",
             "m.yaml:24:21: /routes/1/mandate/mode: expected enforce: an inbound proxy lends nobody "
@@ -357,6 +357,120 @@ std::string outbound(const std::string& mandate, const std::string& upstream,
          "routes: [{name: r, upstream: u, mandate: " +
          mandate + "}]\nupstreams: [{name: u, " + upstream + "}]\naudit: {file: a}\n" + rest;
 }
+constexpr const char* kPasskey = R"(version: 1
+role: outbound
+listeners: [{name: l, address: "127.0.0.1:1", tls: none}]
+routes: [{name: r, upstream: u, mandate: off}]
+upstreams: [{name: u, url: "http://127.0.0.1:2"}]
+audit: {file: a}
+receipts:
+  anchors:
+    - webauthn:
+        credential_id: _KRMfp2mHg
+        public_key: {kty: OKP, crv: Ed25519, x: abc}
+        rp_id: example.org
+        origins: [https://receipts.example.org]
+        user: mailto:alice@example.org
+      ceiling:
+        tools: {read: {path: {constraint_type: wildcard}}, list: {}}
+        holders: [spiffe://example.org/agent/*]
+        lifetime: 1500ms
+        depth: 2
+    - {jwk: {kty: OKP, crv: Ed25519, x: abc}, ceiling: {}}
+)";
+
+TEST(LoadPasskey, FillsTheStructs) {
+  const Loaded loaded = load_text("/etc/m.yaml", kPasskey);
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  const Anchor& passkey = loaded->receipts.anchors.at(0);
+  EXPECT_EQ(passkey.file + passkey.jwk + passkey.user, "");
+  EXPECT_EQ(passkey.credential_id, "_KRMfp2mHg");
+  EXPECT_EQ(passkey.webauthn,
+            R"({"credential_id":"_KRMfp2mHg","origins":["https://receipts.example.org"],)"
+            R"("public_key":{"crv":"Ed25519","kty":"OKP","x":"abc"},"rp_id":"example.org",)"
+            R"("user":"mailto:alice@example.org"})");
+  EXPECT_EQ(passkey.ceiling,
+            R"({"depth":2,"holders":["spiffe://example.org/agent/*"],"lifetime":1.5,)"
+            R"("tools":{"list":{},"read":{"path":{"constraint_type":"wildcard"}}}})");
+  EXPECT_EQ(loaded->receipts.anchors.at(1).ceiling, "{}");
+}
+
+class WrongPasskey : public testing::TestWithParam<Change> {};
+
+TEST_P(WrongPasskey, NamesThePlace) {
+  std::string text = kPasskey;
+  const std::size_t at = text.find(GetParam().from);
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, GetParam().from.size(), GetParam().to);
+  const Loaded loaded = load_text("m.yaml", text);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(to_string(loaded.error()), GetParam().problem + "\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Members, WrongPasskey,
+    testing::Values(
+        Change{"    - {jwk:", "    - {file: k, jwk:",
+               "m.yaml:20:7: /receipts/anchors/1: expected either file, jwk or webauthn"},
+        Change{"      ceiling:\n", "      user: mailto:a@b\n      ceiling:\n",
+               "m.yaml:15:13: /receipts/anchors/0/user: goes with file and jwk only"},
+        Change{"_KRMfp2mHg", "_KRMfp2mHg==",
+               "m.yaml:10:24: /receipts/anchors/0/webauthn/credential_id: expected a credential "
+               "id: 1 to 1023 bytes in base64url, without padding"},
+        Change{"_KRMfp2mHg", "_KRMfp2mHh",
+               "m.yaml:10:24: /receipts/anchors/0/webauthn/credential_id: expected a credential "
+               "id: 1 to 1023 bytes in base64url, without padding"},
+        Change{"x: abc}", "x: abc, d: secret}",
+               "m.yaml:11:57: /receipts/anchors/0/webauthn/public_key/d: a private key; expected "
+               "the public one"},
+        Change{"rp_id: example.org", "rp_id: Example.org",
+               "m.yaml:12:16: /receipts/anchors/0/webauthn/rp_id: expected a lower-case host name "
+               "such as example.org\n"
+               "m.yaml:13:19: /receipts/anchors/0/webauthn/origins/0: expected an origin of rp_id "
+               "or of a host below it"},
+        Change{"rp_id: example.org", "rp_id: ample.org",
+               "m.yaml:13:19: /receipts/anchors/0/webauthn/origins/0: expected an origin of rp_id "
+               "or of a host below it"},
+        Change{"[https://receipts.example.org]", "[http://receipts.example.org]",
+               "m.yaml:13:19: /receipts/anchors/0/webauthn/origins/0: expected an origin such as "
+               "https://receipts.example.org"},
+        Change{"[https://receipts.example.org]", "[https://receipts.example.org/]",
+               "m.yaml:13:19: /receipts/anchors/0/webauthn/origins/0: expected an origin such as "
+               "https://receipts.example.org"},
+        Change{"[https://receipts.example.org]", "[]",
+               "m.yaml:13:18: /receipts/anchors/0/webauthn/origins: expected at least one item"},
+        Change{"        user: mailto:alice@example.org\n", "",
+               "m.yaml:10:9: /receipts/anchors/0/webauthn/user: missing; expected text such as "
+               "mailto:alice@example.org"},
+        Change{"user: mailto:alice@example.org", "user: alice",
+               "m.yaml:14:15: /receipts/anchors/0/webauthn/user: expected a URI such as "
+               "mailto:alice@example.org"},
+        Change{"lifetime: 1500ms", "livetime: 2h",
+               "m.yaml:18:9: /receipts/anchors/0/ceiling/livetime: unknown member; did you mean "
+               "\"lifetime\"?"},
+        Change{"lifetime: 1500ms", "lifetime: 2 hours",
+               "m.yaml:18:19: /receipts/anchors/0/ceiling/lifetime: expected a duration: a whole "
+               "number and ms, s, m, h or d, such as 10s"},
+        Change{"depth: 2", "depth: 17",
+               "m.yaml:19:16: /receipts/anchors/0/ceiling/depth: expected at most 16"},
+        Change{"[spiffe://example.org/agent/*]", "[spiffe://example.org/agent*]",
+               "m.yaml:17:19: /receipts/anchors/0/ceiling/holders/0: expected a SPIFFE ID or "
+               "pattern such as spiffe://example.org/agent/*"},
+        Change{"list: {}", "list: all",
+               "m.yaml:16:66: /receipts/anchors/0/ceiling/tools/list: expected members, found "
+               "text"},
+        Change{"{constraint_type: wildcard}", "wildcard",
+               "m.yaml:16:30: /receipts/anchors/0/ceiling/tools/read/path: expected a constraint "
+               "such as {constraint_type: wildcard}"},
+        Change{"{constraint_type: wildcard}", "{type: wildcard}",
+               "m.yaml:16:30: /receipts/anchors/0/ceiling/tools/read/path: expected a constraint "
+               "such as {constraint_type: wildcard}"},
+        Change{"    - {jwk: {kty: OKP, crv: Ed25519, x: abc}, ceiling: {}}\n",
+               "    - webauthn: {credential_id: _KRMfp2mHg, public_key: {}, rp_id: a.example,\n"
+               "        origins: [https://a.example], user: mailto:a@b}\n",
+               "m.yaml:20:33: /receipts/anchors/1/webauthn/credential_id: is already the passkey "
+               "of item 0"}));
+
 const std::string kAnchors = "receipts: {anchors: [{file: k}]}\n";
 const std::string kWallet =
     "receipts: {anchors: [{file: k}], wallet: {folder: w, holder_key: h}}\n";

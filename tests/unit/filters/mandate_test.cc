@@ -6,6 +6,7 @@
 #include "tests/support/run_now.h"
 #include "tests/support/sim_clock.h"
 #include "tests/unit/filters/call_fixture.h"
+#include "tests/unit/receipt/authenticator.h"
 
 namespace mandated {
 namespace {
@@ -48,6 +49,27 @@ TEST_F(MandateTest, AReceiptWithItsProofPassesAndIsNotPassedOn) {
   EXPECT_EQ(exchange.chains.size(), 1U);
   EXPECT_TRUE(exchange.receipts.empty());
   EXPECT_TRUE(exchange.proof.empty());
+}
+
+// The whole way of a root that a passkey signed, the second time from the cache; and its ceiling.
+TEST_F(MandateTest, ARootOfAPasskeyPasses) {
+  const receipt::forge::Authenticator passkey;
+  const std::string root = receipt::forge::sign_root(
+      passkey, {.token = [&](receipt::forge::Json&, receipt::forge::Json& payload) {
+        payload["mandate"]["holder"] = test::kAgent;
+        payload["cnf"]["jwk"] = receipt::forge::Json::parse(call_.holder.public_key().jwk());
+      }});
+  call_.anchors = passkey.anchors();
+  for (int time = 0; time < 2; ++time) {
+    Exchange exchange = call_.exchange();
+    call_.attach(exchange, {root});
+    EXPECT_EQ(decide(exchange), "pass");
+  }
+  EXPECT_EQ(call_.cache.hits(), 1U);
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, {root});
+  call_.anchors = passkey.anchors({{"holders", {"spiffe://test.example/agent/y"}}});
+  EXPECT_EQ(decide(exchange), "above_ceiling");
 }
 
 TEST_F(MandateTest, AProofPassesOnce) {

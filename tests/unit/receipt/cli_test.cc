@@ -18,7 +18,7 @@
 #include "proxy/main/receipt_commands.h"
 #include "proxy/main/receipt_files.h"
 #include "proxy/main/receipt_stream.h"
-#include "tests/unit/receipt/forge.h"
+#include "tests/unit/receipt/authenticator.h"
 
 namespace mandated {
 namespace {
@@ -295,6 +295,36 @@ std::string answer(const std::string& line) {
   std::string out;
   verifier.answer(line, kNow, out);
   return out;
+}
+
+// The commands and the batch verifier take a passkey's file, and its ceiling, as the proxy does.
+TEST_F(Commands, RootsOfPasskeysAreChecked) {
+  const receipt::forge::Authenticator passkey;
+  const std::string root = receipt::forge::sign_root(passkey);
+  write(path("root.json"), Json::array({root}).dump());
+  const auto check = [&](const Json& anchor) {
+    write(path("anchor.json"), anchor.dump());
+    return run({"check", "--chain", path("root.json"), "--anchor", path("anchor.json"), "--tool",
+                "list_directory", "--at", kAt});
+  };
+  Json anchor{{"webauthn", passkey.registration()}};
+  EXPECT_THAT(check(anchor).out, HasSubstr("permitted"));
+  EXPECT_THAT(check({{"keys", {anchor}}}).out, HasSubstr("permitted"));
+  anchor["ceiling"] = {{"depth", 0}};
+  EXPECT_THAT(check(anchor).out, HasSubstr("refused: above_ceiling at hop 0"));
+  EXPECT_THAT(check({{"keys", {anchor}}}).out, HasSubstr("refused: above_ceiling"));
+  EXPECT_THAT(check({{"keys", {receipt::forge::Authenticator(44).anchor().key.jwk()}}}).err,
+              HasSubstr("holds no trust anchor"));
+  anchor["webauthn"].erase("user");
+  EXPECT_THAT(check(anchor).err, HasSubstr("The anchor's user is not a URI."));
+
+  Json line{{"id", 1},     {"chain", {root}},      {"tool", "list_directory"},
+            {"now", kNow}, {"require_pop", false}, {"anchors", {{"keys", Json::array()}}}};
+  EXPECT_THAT(answer(line.dump()), HasSubstr("untrusted_root"));
+  line["anchors"]["keys"] = {{{"webauthn", passkey.registration()}}};
+  EXPECT_EQ(answer(line.dump()), "{\"id\":1,\"permit\":true}\n");
+  line["anchors"]["keys"][0]["ceiling"] = {{"lifetime", 60}};
+  EXPECT_THAT(answer(line.dump()), HasSubstr("above_ceiling"));
 }
 
 struct BatchCase {

@@ -1,0 +1,76 @@
+#include "proxy/server/anchors.h"
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "filters/receipt/anchor.h"
+#include "proxy/json/json.h"
+
+namespace mandated::server {
+
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1U << 20U;
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.eof()) return fail(Code::kInvalidConfig, "cannot be read, or is longer than 1 MiB");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+Result<receipt::Anchor> parse_anchor(const std::string& text) {
+  const auto document = json::Document::parse(text);
+  if (!document) return fail(Code::kInvalidConfig, "is not strict JSON: " + document.error().text);
+  auto anchor = receipt::read_anchor(document->root());
+  if (!anchor) return fail(Code::kInvalidConfig, anchor.error().sentence);
+  return std::move(*anchor);
+}
+
+Result<receipt::Anchor> load_key(const config::Anchor& wanted) {
+  if (!wanted.jwk.empty()) return parse_anchor("{\"jwk\":" + wanted.jwk + "}");
+  if (!wanted.webauthn.empty()) return parse_anchor("{\"webauthn\":" + wanted.webauthn + "}");
+  TRY(const std::string text, read_text(wanted.file));
+  return parse_anchor(text);
+}
+
+// What the configuration says about the key, and what its file may have said already.
+Result<receipt::Anchor> load_anchor(const config::Anchor& wanted) {
+  TRY(receipt::Anchor anchor, load_key(wanted));
+  if (!wanted.user.empty()) {
+    if (anchor.user && *anchor.user != wanted.user)
+      return fail(Code::kInvalidConfig, "belongs to another user than the configuration says");
+    anchor.user = wanted.user;
+  }
+  if (wanted.ceiling.empty()) return anchor;
+  const auto ceiling = json::Document::parse(wanted.ceiling);
+  if (!ceiling)
+    return fail(Code::kInvalidConfig, "its ceiling cannot be read: " + ceiling.error().text);
+  if (auto set = receipt::set_ceiling(anchor, ceiling->root()); !set)
+    return fail(Code::kInvalidConfig, "its ceiling: " + set.error().sentence);
+  return anchor;
+}
+
+}  // namespace
+
+Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
+  std::vector<receipt::Anchor> anchors;
+  for (std::size_t at = 0; at < config.anchors.size(); ++at) {
+    const config::Anchor& wanted = config.anchors[at];
+    auto anchor = load_anchor(wanted);
+    if (!anchor) {
+      const std::string where = "/receipts/anchors/" + std::to_string(at) +
+                                (wanted.file.empty() ? "" : " (" + wanted.file + ")");
+      return fail(Code::kInvalidConfig, where + ": " + anchor.error().text);
+    }
+    anchors.push_back(std::move(*anchor));
+  }
+  return receipt::AnchorSet(std::move(anchors));
+}
+
+}  // namespace mandated::server
