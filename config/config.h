@@ -134,6 +134,8 @@ struct Anchor {
   std::string credential_id;  ///< of the passkey
   std::string user;           ///< empty: anybody, or whom file or passkey name
   std::string ceiling;        ///< as JSON text, its lifetime in seconds; empty: none
+  int line = 1;               ///< where the entry stands: keys and constraints are not read here
+  int column = 1;
 };
 
 struct Wallet {

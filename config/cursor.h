@@ -28,6 +28,7 @@ class Cursor {
   bool is_object() const { return value_.is_object(); }
   const std::string& pointer() const { return pointer_; }
   const nlohmann::json& value() const { return value_; }
+  Position position() const { return positions_.of_value(pointer_); }
 
   /// At this value.
   void problem(std::string text) const { add(positions_.of_value(pointer_), pointer_, text); }

@@ -230,7 +230,7 @@ void read_passkey(const Cursor& at, Anchor& anchor) {
   anchor.webauthn = at.value().dump();
 }
 
-/// Constraints are the receipt engine's to read, when the process starts; here only their outline.
+/// Constraints are the receipt engine's to read (proxy/server/anchors); here only their outline.
 void check_tool(const Cursor& tool) {
   if (!tool.is_object()) return;
   for (const auto& [name, constraint] : tool.value().items()) {
@@ -259,6 +259,8 @@ std::string read_ceiling(const Cursor& at) {
 
 Anchor read_anchor(const Cursor& at, const Folder& folder) {
   Anchor anchor;
+  anchor.line = at.position().line;
+  anchor.column = at.position().column;
   if (at.has("file") + at.has("jwk") + at.has("webauthn") != 1)
     at.problem("expected either file, jwk or webauthn");
   at.text("file", anchor.file);

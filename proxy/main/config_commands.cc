@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/config.h"
+#include "proxy/server/anchors.h"
 
 namespace mandated {
 
@@ -15,6 +17,12 @@ int check(const std::string& file) {
   const config::Loaded loaded = config::load(file);
   if (!loaded) {
     std::fputs(config::to_string(loaded.error()).c_str(), stderr);
+    return 1;
+  }
+  std::vector<config::Problem> problems = server::check_anchors(loaded->receipts);
+  for (config::Problem& problem : problems) problem.file = file;
+  if (!problems.empty()) {
+    std::fputs(config::to_string(problems).c_str(), stderr);
     return 1;
   }
   std::printf("%s: ok\n", file.c_str());

@@ -39,6 +39,16 @@ Result<receipt::Anchor> load_key(const config::Anchor& wanted) {
   return parse_anchor(text);
 }
 
+Result<void> add_ceiling(receipt::Anchor& anchor, const std::string& text) {
+  if (text.empty()) return {};
+  const auto ceiling = json::Document::parse(text);
+  if (!ceiling)
+    return fail(Code::kInvalidConfig, "its ceiling cannot be read: " + ceiling.error().text);
+  if (auto set = receipt::set_ceiling(anchor, ceiling->root()); !set)
+    return fail(Code::kInvalidConfig, "its ceiling: " + set.error().sentence);
+  return {};
+}
+
 // What the configuration says about the key, and what its file may have said already.
 Result<receipt::Anchor> load_anchor(const config::Anchor& wanted) {
   TRY(receipt::Anchor anchor, load_key(wanted));
@@ -47,16 +57,31 @@ Result<receipt::Anchor> load_anchor(const config::Anchor& wanted) {
       return fail(Code::kInvalidConfig, "belongs to another user than the configuration says");
     anchor.user = wanted.user;
   }
-  if (wanted.ceiling.empty()) return anchor;
-  const auto ceiling = json::Document::parse(wanted.ceiling);
-  if (!ceiling)
-    return fail(Code::kInvalidConfig, "its ceiling cannot be read: " + ceiling.error().text);
-  if (auto set = receipt::set_ceiling(anchor, ceiling->root()); !set)
-    return fail(Code::kInvalidConfig, "its ceiling: " + set.error().sentence);
+  CHECK(add_ceiling(anchor, wanted.ceiling));
   return anchor;
 }
 
+// The key is in a file, which may not be here.
+Result<void> check_ceiling(const std::string& text) {
+  receipt::Anchor none;
+  return add_ceiling(none, text);
+}
+
+std::string path_of(std::size_t at) { return "/receipts/anchors/" + std::to_string(at); }
+
 }  // namespace
+
+std::vector<config::Problem> check_anchors(const config::Receipts& config) {
+  std::vector<config::Problem> problems;
+  for (std::size_t at = 0; at < config.anchors.size(); ++at) {
+    const config::Anchor& wanted = config.anchors[at];
+    const auto checked = wanted.file.empty() ? load_anchor(wanted).map([](const auto&) {})
+                                             : check_ceiling(wanted.ceiling);
+    if (checked) continue;
+    problems.push_back({"", wanted.line, wanted.column, path_of(at), checked.error().text});
+  }
+  return problems;
+}
 
 Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
   std::vector<receipt::Anchor> anchors;
@@ -64,8 +89,7 @@ Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
     const config::Anchor& wanted = config.anchors[at];
     auto anchor = load_anchor(wanted);
     if (!anchor) {
-      const std::string where = "/receipts/anchors/" + std::to_string(at) +
-                                (wanted.file.empty() ? "" : " (" + wanted.file + ")");
+      const std::string where = path_of(at) + (wanted.file.empty() ? "" : " (" + wanted.file + ")");
       return fail(Code::kInvalidConfig, where + ": " + anchor.error().text);
     }
     anchors.push_back(std::move(*anchor));

@@ -1,11 +1,17 @@
 // The trust anchors of a configuration, as the receipt engine takes them.
 #pragma once
 
+#include <vector>
+
 #include "config/config.h"
 #include "filters/receipt/chain.h"
 #include "proxy/base/result.h"
 
 namespace mandated::server {
+
+/// What the receipt engine finds wrong with anchors that stand in the configuration itself, each at
+/// its entry; `file` is left empty. Reads no files.
+std::vector<config::Problem> check_anchors(const config::Receipts& config);
 
 /// Reads the files that are named. kInvalidConfig says which anchor is wrong, and why.
 Result<receipt::AnchorSet> load_anchors(const config::Receipts& config);

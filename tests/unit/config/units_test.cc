@@ -177,6 +177,29 @@ TEST(Origin, Table) {
     EXPECT_FALSE(check_origin(text)) << text;
 }
 
+TEST(Passkey, Table) {
+  for (const std::string& text : {std::string("AQ"), std::string("AQI"), std::string("AQID"),
+                                  std::string("_-9z"), std::string(1364, 'A')})
+    EXPECT_TRUE(check_credential_id(text)) << text;
+  for (const std::string& text :
+       {std::string(), std::string("A"), std::string("AQ=="), std::string("AR"), std::string("AQJ"),
+        std::string("AQIDA"), std::string("A+/A"), std::string("AQ I"), std::string(1366, 'A')})
+    EXPECT_FALSE(check_credential_id(text)) << text;
+  for (const char* text : {"example.org", "localhost", "a-b.example"})
+    EXPECT_TRUE(check_rp_id(text)) << text;
+  for (const char* text : {"", "Example.org", "example.org.", "127.0.0.1", "https://example.org",
+                           "example.org:443", "a_b.example", "[::1]"})
+    EXPECT_FALSE(check_rp_id(text)) << text;
+  for (const char* text :
+       {"https://example.org", "https://a.b.example.org", "https://example.org:8443"})
+    EXPECT_TRUE(check_passkey_origin(text, "example.org")) << text;
+  EXPECT_TRUE(check_passkey_origin("http://localhost:8080", "localhost"));
+  for (const char* text : {"http://example.org", "https://example.org/", "https://Example.org",
+                           "https://example.com", "https://notexample.org", "https://org",
+                           "https://example.org.evil", "null", "android:apk-key-hash:abc"})
+    EXPECT_FALSE(check_passkey_origin(text, "example.org")) << text;
+}
+
 TEST(Host, Table) {
   for (const char* text : {"example.org", "EXAMPLE.org", "localhost", "10.0.0.1"})
     EXPECT_TRUE(check_host(text)) << text;

@@ -73,6 +73,29 @@ TEST(ConfigCommands, Schema) {
   EXPECT_EQ(nlohmann::json::parse(outcome.out)["title"], "mandated");
 }
 
+// What only the receipt engine can judge has its place in the file as well.
+TEST(ConfigCommands, CheckReadsAnchorsThatStandInTheFile) {
+  const std::string text = R"(version: 1
+role: outbound
+listeners: [{name: l, address: "127.0.0.1:1", tls: none}]
+routes: [{name: r, upstream: u, mandate: off}]
+upstreams: [{name: u, url: "http://127.0.0.1:2"}]
+audit: {file: a}
+receipts:
+  anchors:
+    - {file: elsewhere.jwk, ceiling: {tools: {t: {a: {constraint_type: moon}}}}}
+    - {jwk: {kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}, ceiling: {depth: 1}}
+    - {jwk: {kty: OKP, crv: Ed25519, x: abc}}
+)";
+  const TemporaryFile file(text);
+  const Outcome outcome = run({"config", "check", file.path()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr(file.path() + ":9:7: /receipts/anchors/0: its ceiling: "));
+  EXPECT_THAT(outcome.err, HasSubstr("\"moon\""));
+  EXPECT_THAT(outcome.err, HasSubstr(file.path() + ":11:7: /receipts/anchors/2: "));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 2) << outcome.err;
+}
+
 TEST(ConfigCommands, CheckAGoodFile) {
   const Outcome outcome = run({"config", "check", kExample});
   EXPECT_EQ(outcome.exit_code, 0);
