@@ -81,7 +81,10 @@ std::function<Json()> inside(const char* member, Json value) {
   };
 }
 
-std::string named(const testing::TestParamInfo<WrongAnchor>& info) { return info.param.name; }
+template <class Case>
+std::string named(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
 
 Json private_jwk() { return Json::parse(forge::key(0).jwk()); }
 
@@ -133,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongAnchor{"origin_slash", inside("origins", {"https://example.org/"}), "origins"},
         WrongAnchor{"no_user", inside("user", nullptr), "user is not a URI"},
         WrongAnchor{"counter", inside("counter", 7), "unknown member \"counter\""}),
-    named);
+    named<WrongAnchor>);
 
 INSTANTIATE_TEST_SUITE_P(
     Ceilings, ReadWrong,
@@ -152,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongAnchor{"lifetime_zero", beside("ceiling", {{"lifetime", 0}}), "lifetime"},
         WrongAnchor{"depth_fraction", beside("ceiling", {{"depth", 1.5}}), "depth"},
         WrongAnchor{"depth_below", beside("ceiling", {{"depth", -1}}), "depth"}),
-    named);
+    named<WrongAnchor>);
 
 TEST(ReadAnchor, AnUnknownConstraintInACeilingIsRefused) {
   const auto anchor = read(
@@ -256,7 +259,7 @@ INSTANTIATE_TEST_SUITE_P(
                     tools({{"list_directory", Json::object()}}),
                     "constrains other arguments",
                     "list_directory"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    named<CeilingCase>);
 
 INSTANTIATE_TEST_SUITE_P(
     Times, UnderCeiling,
@@ -273,7 +276,7 @@ INSTANTIATE_TEST_SUITE_P(
         CeilingCase{"depth_less", {{"depth", 2}}, {}, "more than 2 delegations"},
         CeilingCase{"depth_none", {{"depth", 0}}, {}, "more than 0 delegations"},
         CeilingCase{"depth_none_asked", {{"depth", 0}}, set("del_max_depth", 0), nullptr}),
-    [](const auto& info) { return std::string(info.param.name); });
+    named<CeilingCase>);
 
 std::function<void(Json&)> mandate(Json value, int depth = 3) {
   return [=](Json& payload) {
@@ -322,7 +325,7 @@ INSTANTIATE_TEST_SUITE_P(
                     {{"holders", Json::array()}},
                     mandate({{"holder", "spiffe://td.example/agent/x"}}, 0),
                     "is not among those"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    named<CeilingCase>);
 
 TEST(Ceiling, ConstrainsARootOfAPasskey) {
   const Authenticator passkey;

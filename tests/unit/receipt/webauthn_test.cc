@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "filters/receipt/issue.h"
+
 #include "tests/unit/receipt/authenticator.h"
 #include "tests/unit/receipt/webauthn_vectors.h"
 
@@ -569,6 +571,11 @@ TEST(Webauthn, KindsOfAnchorsDoNotMix) {
   const AnchorSet mixed(
       {Anchor{"", forge::key(1, KeyType::kP256).public_key(), std::nullopt}, passkey.anchor()});
   expect_refused(verify({plain}, mixed), Code::kUntrustedRoot, "trusted here");
+  // A plain key that calls itself by the credential id is no passkey.
+  const AnchorSet impostor(
+      {Anchor{passkey.credential_id, key, std::nullopt}, Authenticator(43).anchor()});
+  expect_refused(verify({sign_root(passkey)}, impostor), Code::kUntrustedRoot,
+                 "not registered here");
   // A plain signature in the place of the passkey's.
   const std::string input = forge::signing_input(sign_root(passkey));
   expect_refused(
@@ -616,6 +623,24 @@ TEST(Webauthn, SignsNothingButRoots) {
   ASSERT_FALSE(proven);
   EXPECT_EQ(to_string(proven.error().code), to_string(Code::kBadProof));
   EXPECT_NE(proven.error().sentence.find("root receipts, and nothing else"), std::string::npos);
+}
+
+// The holder narrows it and hands it on as any other, without an anchor at hand.
+TEST(Webauthn, ItsHolderDelegatesIt) {
+  const Authenticator passkey;
+  const std::string root = sign_root(passkey);
+  Grant grant;
+  grant.tools_json = R"({"list_directory":{}})";
+  grant.mandate_json = Json{{"user", forge::kUser}}.dump();
+  grant.holder = forge::key(2).public_key();
+  grant.issued_at = kNow;
+  grant.expires = kNow + 60;
+  grant.depth_max = 1;
+  const auto child = derive(std::vector<std::string_view>{root}, grant, forge::key(1));
+  ASSERT_TRUE(child) << child.error().sentence;
+  const auto verified = verify({root, *child}, passkey.anchors());
+  ASSERT_TRUE(verified) << verified.error().sentence;
+  EXPECT_FALSE((*verified)->grants_tool("read_file"));
 }
 
 TEST(Webauthn, AnyChangeOfTheReceiptIsSeen) {
