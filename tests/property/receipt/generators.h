@@ -13,11 +13,15 @@ namespace mandated::receipt::generate {
 
 using forge::Json;
 
-/// null, booleans, small and odd numbers, short strings, paths; arrays and objects of them.
+/// null, booleans, small and odd numbers, short strings, paths, URLs, addresses, commands; arrays
+/// and objects of some of them.
 rc::Gen<Json> value();
 
 /// A constraint whose composites nest at most `depth` levels.
 rc::Gen<Json> constraint(int depth = 2);
+
+/// A constraint of an extension type.
+rc::Gen<Json> extension();
 
 /// `parent` as it is, or narrowed, or widened, or something else altogether.
 rc::Gen<Json> child_of(const Json& parent);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "filters/receipt/batch.h"
+#include "filters/receipt/constraint.h"
 #include "filters/receipt/issue.h"
 #include "filters/receipt/words.h"
 #include "proxy/main/receipt_commands.h"
@@ -514,6 +515,14 @@ TEST(Stream, AnswersWithoutWaitingForMore) {
   ::close(in[1]);
   answering.join();
   for (const int fd : {in[0], out[0], out[1]}) ::close(fd);
+}
+
+TEST_F(Commands, RulesPrintsTheTable) {
+  const Outcome rules = run({"rules"});
+  EXPECT_EQ(rules.code, 0);
+  EXPECT_EQ(rules.out, receipt::Constraint::rules());
+  EXPECT_THAT(rules.out, HasSubstr(R"({"child":"exact","parent":"range","rule":"values_pass"})"
+                                   "\n"));
 }
 
 TEST(Words, TellEveryConstraint) {
