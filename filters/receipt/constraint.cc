@@ -291,9 +291,9 @@ bool Constraint::holds_allowed_only(const json::Value& argument, Effort& effort)
                      [&](const json::Value& element) { return values_.contains(element, effort); });
 }
 
-// Linear in the argument, but for what a type spends itself.
+// Reading the argument once; what costs more spends its own.
 bool Constraint::extension_accepts(const json::Value& argument, Effort& effort) const {
-  constexpr std::size_t kBytesPerStep = 16;
+  constexpr std::size_t kBytesPerStep = 4;
   if (!effort.spend(1 + argument.raw().size() / kBytesPerStep)) return false;
   return std::visit([&](const auto& type) { return type.accepts(argument, effort); }, *extension_);
 }

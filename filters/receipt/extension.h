@@ -2,8 +2,8 @@
 // argument, and the subsumes relation to another of its type. Internal to the engine.
 //
 // Every parse answers nullopt where a member is missing, of another kind, or has a second reading.
-// All but PathContainment view the constraint's own JSON. What one check may cost is bounded by its
-// caller for whatever is linear in the argument; Glob, which is not, spends effort of its own.
+// All but PathContainment view the constraint's own JSON. The caller of a check spends the effort
+// of reading the argument once; what costs more than that spends its own.
 #pragma once
 
 #include <array>
@@ -101,7 +101,7 @@ class Glob {
 
   static bool is_run(const Token& token);
   static bool takes(const Token& token, std::string_view code_point);
-  bool skip_runs(std::vector<bool>& reached) const;
+  bool skip_runs(std::vector<std::uint8_t>& reached) const;
 
   std::string_view pattern_;
   std::vector<Token> tokens_;

@@ -11,7 +11,7 @@
 namespace mandated::receipt {
 namespace {
 
-constexpr std::size_t kTokensPerStep = 8;
+constexpr std::size_t kTokensPerStep = 4;
 
 // Takes the first code point off `text`, which is valid UTF-8 and not empty.
 std::string_view take_code_point(std::string_view& text) {
@@ -70,30 +70,30 @@ bool Glob::takes(const Token& token, std::string_view code_point) {
 bool Glob::accepts(const json::Value& argument, Effort& effort) const {
   if (!argument.is_string()) return false;
   // reached[n]: the first n tokens match what has been read.
-  std::vector<bool> reached(tokens_.size() + 1, false);
-  reached[0] = true;
+  std::vector<std::uint8_t> reached(tokens_.size() + 1, 0);
+  reached[0] = 1;
   skip_runs(reached);
   for (std::string_view rest = argument.string(); !rest.empty();) {
     if (!effort.spend(1 + tokens_.size() / kTokensPerStep)) return false;
     const std::string_view code_point = take_code_point(rest);
     for (std::size_t at = tokens_.size() + 1; at-- > 0;) {
-      const bool stays = at < tokens_.size() && reached[at] && is_run(tokens_[at]) &&
+      const bool stays = at < tokens_.size() && reached[at] != 0 && is_run(tokens_[at]) &&
                          takes(tokens_[at], code_point);
-      const bool moves = at > 0 && reached[at - 1] && !is_run(tokens_[at - 1]) &&
+      const bool moves = at > 0 && reached[at - 1] != 0 && !is_run(tokens_[at - 1]) &&
                          takes(tokens_[at - 1], code_point);
-      reached[at] = stays || moves;
+      reached[at] = stays || moves ? 1 : 0;
     }
     if (!skip_runs(reached)) return false;
   }
-  return reached.back();
+  return reached.back() != 0;
 }
 
 // A run may be empty. False if nothing is reached at all.
-bool Glob::skip_runs(std::vector<bool>& reached) const {
-  bool any = reached.back();
+bool Glob::skip_runs(std::vector<std::uint8_t>& reached) const {
+  bool any = reached.back() != 0;
   for (std::size_t at = 0; at < tokens_.size(); ++at) {
-    any = any || reached[at];
-    if (reached[at] && is_run(tokens_[at])) reached[at + 1] = true;
+    any = any || reached[at] != 0;
+    if (reached[at] != 0 && is_run(tokens_[at])) reached[at + 1] = 1;
   }
   return any;
 }

@@ -153,7 +153,7 @@ bool is_overlong(unsigned char lead, unsigned char next) {
 
 // Whether servers agree on which segment this is, however often they decode it: encoded slashes,
 // backslashes, controls and per cent signs are refused; and so are dot segments, also encoded, with
-// blanks after them, which some file systems drop, or with parameters (`..;x`), which some servers
+// blanks around them, which some file systems drop, or with parameters (`..;x`), which some servers
 // do.
 bool plain_segment(std::string_view segment) {
   const auto decoded = percent_decoded(segment);
@@ -166,7 +166,8 @@ bool plain_segment(std::string_view segment) {
     before = byte;
   }
   const std::string_view name = std::string_view(*decoded).substr(0, decoded->find(';'));
-  return !name.starts_with('.') || name.find_first_not_of(". ") != std::string_view::npos;
+  return name.find('.') == std::string_view::npos ||
+         name.find_first_not_of(". ") != std::string_view::npos;
 }
 
 bool plain_path(std::string_view path) {
@@ -245,8 +246,9 @@ std::optional<UrlContainment> UrlContainment::parse(const json::Value& source) {
   return !containment.wildcard_ || whole_name ? std::optional(containment) : std::nullopt;
 }
 
-bool UrlContainment::accepts(const json::Value& argument, Effort& /*effort*/) const {
-  if (!argument.is_string()) return false;
+bool UrlContainment::accepts(const json::Value& argument, Effort& effort) const {
+  // Two parsers and IDNA read it.
+  if (!argument.is_string() || !effort.spend(argument.string().size())) return false;
   const auto url = read_url(argument.string());
   return url && url->scheme == scheme_ && covers_host(url->host) && url->port == port_ &&
          path_within(url->path, path_);

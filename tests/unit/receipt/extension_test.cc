@@ -154,6 +154,8 @@ TEST(UrlContainment, TakesUrlsThatHaveOneReading) {
       {"https://api.example.com/v1/..%3b/admin", false},
       {"https://api.example.com/v1/.%20/admin", false},
       {"https://api.example.com/v1/..%20/admin", false},
+      {"https://api.example.com/v1/%20../admin", false},
+      {"https://api.example.com/v1/%20/admin", true},
       {"https://api.example.com/v1/.../admin", false},
       {"https://api.example.com/v1\\..\\admin", false},
       {"https://api.example.com/v1/%c0%ae%c0%ae/admin", false},
