@@ -39,7 +39,7 @@ std::string make_url() {
 
 std::string make_address() {
   return *rc::gen::element<std::string>(
-      "10.0.0.0", "10.1.0.0", "10.1.2.3", "10.1.255.1", "11.0.0.0", "::", "::a00:1",
+      "10.0.0.0", "10.1.0.0", "10.1.2.3", "10.1.255.1", "10.2.0.1", "11.0.0.0", "::", "::a00:1",
       "2001:db8::", "2001:db8:1::", "2001:db8:1::7", "::ffff:10.1.2.3", "010.1.2.3");
 }
 
@@ -81,7 +81,7 @@ Json make_url_containment() {
   Json url{{"constraint_type", "url_containment"},
            {"scheme", *rc::gen::element("https", "https", "http")},
            {"host", *rc::gen::element("a.example.com", "*.example.com", "*.a.example.com",
-                                      "example.com", "10.0.0.1")}};
+                                      "aa.example.com", "example.com", "10.0.0.1")}};
   if (*rc::gen::arbitrary<bool>()) url["port"] = *rc::gen::element(443, 8443);
   if (*rc::gen::arbitrary<bool>()) url["path"] = *rc::gen::element("/", "/v1", "/v1/", "/v1/x");
   return url;
@@ -241,7 +241,7 @@ Json narrow_extension(const Json& parent, int extension) {
   if (extension == 1) {
     if (*rc::gen::arbitrary<bool>()) child["path"] = *rc::gen::element("/v1", "/v1/x", "/v10");
     if (*rc::gen::arbitrary<bool>())
-      child["host"] = *rc::gen::element("a.example.com", "*.a.example.com");
+      child["host"] = *rc::gen::element("a.example.com", "aa.example.com", "*.a.example.com");
   } else if (extension == 2) {
     child["prefix"] = parent["prefix"].get<std::string>() + make_text("ab");
   } else if (extension == 6) {
