@@ -23,8 +23,10 @@ Checked<std::optional<KeyType>> read_algorithm(const json::Value& header, TokenK
 
 Checked<void> check_type(const json::Value& header, TokenKind kind) {
   const json::Value* type = header.find("typ");
-  if (type == nullptr) return {};
-  if (type->is_string() && (type->string() == type_name(kind) || type->string() == "JWT"))
+  const bool loose = kind != TokenKind::kStatusList;
+  if (type == nullptr && loose) return {};
+  if (type != nullptr && type->is_string() &&
+      (type->string() == type_name(kind) || (loose && type->string() == "JWT")))
     return {};
   return refuse(Code::kMalformed, "The token's type is not " + shown(type_name(kind)) + ".");
 }
@@ -43,7 +45,16 @@ Checked<void> check_forbidden(const json::Value& header) {
 }  // namespace
 
 std::string_view type_name(TokenKind kind) {
-  return kind == TokenKind::kProof ? "delegation-proof+jwt" : "delegation-receipt+jwt";
+  switch (kind) {
+    case TokenKind::kRoot:
+    case TokenKind::kReceipt:
+      return "delegation-receipt+jwt";
+    case TokenKind::kProof:
+      return "delegation-proof+jwt";
+    case TokenKind::kStatusList:
+      return "statuslist+jwt";
+  }
+  return {};
 }
 
 Checked<Segments> split(std::string_view compact) {

@@ -1,5 +1,6 @@
 // Compact JWS (RFC 7515) as receipts and proofs use it: three segments, a protected header that
-// cannot choose its own key, and nothing parsed that is not needed. Internal to the engine.
+// cannot choose its own key, and nothing parsed that is not needed. Internal to the
+// engine and to filters/status.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,9 @@
 
 namespace mandated::receipt {
 
-/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1).
-enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof };
+/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1), and
+/// that a status list must carry its `typ` (draft-ietf-oauth-status-list section 5.1).
+enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof, kStatusList };
 
 /// Views into the compact form.
 struct Segments {

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROWS = [
     ["proxy/base", "proxy/json"],
     ["filters/receipt", "config"],
+    ["filters/status"],
     ["proxy/net"],
     ["proxy/identity"],
     ["proxy/tls"],
@@ -37,6 +38,7 @@ ONLY = {
     "proxy/base": set(),
     "proxy/json": set(),
     "filters/receipt": {"proxy/json"},
+    "filters/status": {"filters/receipt", "proxy/json"},
     "config": {"proxy/base", "proxy/json"},
 }
 
@@ -50,6 +52,7 @@ HOMES = {
     r"prometheus/": ["proxy/admin/"],
     r"CLI/": ["proxy/main/"],
     r"simdjson": ["proxy/json/"],
+    r"zlib": ["filters/status/"],
     r"boost/beast/": ["proxy/http/"],
     r"ada\.h": ["filters/receipt/url.cc"],
 }
