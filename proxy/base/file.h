@@ -1,12 +1,20 @@
 // What every room that writes files needs of them.
 #pragma once
 
+#include <sys/types.h>
+
+#include <string>
 #include <string_view>
+
+#include "proxy/base/result.h"
 
 namespace mandated {
 
 /// All of `bytes`, interrupted or not. False when the system refuses; errno says why, and a part
 /// may have been written.
 bool write_all(int descriptor, std::string_view bytes);
+
+/// Whoever reads the file meets the old one or the new one, never half of it. kStorage.
+Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode);
 
 }  // namespace mandated

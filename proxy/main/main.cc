@@ -7,6 +7,7 @@
 #include "proxy/main/audit_commands.h"
 #include "proxy/main/config_commands.h"
 #include "proxy/main/receipt_commands.h"
+#include "proxy/main/status_commands.h"
 #include "proxy/main/trust_commands.h"
 #include "proxy/server/process.h"
 #include "proxy/server/versions.h"
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   mandated::add_run_command(app, exit_code);
   mandated::add_receipt_commands(app, exit_code);
+  mandated::add_status_commands(app, exit_code);
   mandated::add_trust_commands(app, exit_code);
   mandated::add_config_commands(app, exit_code);
   mandated::add_audit_commands(app, exit_code);

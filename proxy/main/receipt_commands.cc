@@ -22,11 +22,6 @@
 namespace mandated {
 namespace {
 
-double wall_seconds() {
-  boost::asio::io_context context;
-  return RealClock(context).wall_seconds();
-}
-
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 int fail(const std::string& sentence) {
@@ -38,15 +33,6 @@ int fail(const receipt::Refusal& refusal) {
   std::string where = std::string(receipt::to_string(refusal.code));
   if (refusal.hop >= 0) where += " at hop " + std::to_string(refusal.hop);
   return fail(refusal.sentence + " (" + where + ")");
-}
-
-// The time that a command works at: as asked, or now.
-Read<double> time_of(const std::string& text) {
-  if (text.empty()) return wall_seconds();
-  const auto time = parse_time(text);
-  if (!time)
-    return tl::unexpected(text + " is no time; write 2026-07-28T12:00:00Z or seconds since 1970");
-  return *time;
 }
 
 // --- keygen

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <cstring>
 
 #include "filters/receipt/anchor.h"
+#include "proxy/base/clock.h"
 #include "proxy/base/file.h"
 
 namespace mandated {
@@ -183,6 +185,17 @@ std::optional<double> parse_time(std::string_view text) {
   if (!date.ok() || !clock) return std::nullopt;
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   return 86400.0 * static_cast<double>(days) + 3600.0 * hour + 60.0 * minute + second;
+}
+
+Read<double> time_of(const std::string& text) {
+  if (text.empty()) {
+    boost::asio::io_context context;
+    return RealClock(context).wall_seconds();
+  }
+  const auto time = parse_time(text);
+  if (!time)
+    return tl::unexpected(text + " is no time; write 2026-07-28T12:00:00Z or seconds since 1970");
+  return *time;
 }
 
 }  // namespace mandated

@@ -43,4 +43,7 @@ std::optional<double> parse_duration(std::string_view text);
 /// Seconds since the epoch, or "2026-07-28T12:00:00Z".
 std::optional<double> parse_time(std::string_view text);
 
+/// The time that a command works at: as asked, or now where `text` is empty.
+Read<double> time_of(const std::string& text);
+
 }  // namespace mandated

@@ -1,12 +1,7 @@
 #include "proxy/main/trust_commands.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -55,26 +50,6 @@ std::string utc(Clock::WallTime time) {
   char text[sizeof("2026-07-28T12:00:00Z")];
   std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
-}
-
-/// Whoever reads the file meets the old one or the new one, never half of it.
-Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode) {
-  const auto unwritten = [&path] {
-    return fail(Code::kStorage, path + ": " + std::generic_category().message(errno));
-  };
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  const int descriptor =
-      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-  if (descriptor < 0) return unwritten();
-  const bool whole = write_all(descriptor, text) && ::fsync(descriptor) == 0;
-  ::close(descriptor);
-  if (!whole || ::rename(fresh.c_str(), path.c_str()) != 0) {
-    const Failure failure = unwritten();
-    ::unlink(fresh.c_str());
-    return failure;
-  }
-  return {};
 }
 
 std::string pem_bundle(const EmbeddedTrustDomain& domain) {
