@@ -1,6 +1,6 @@
 // What a receipt costs: a cold chain of three beside the three bare signature checks that it
-// contains, a cached chain with the check of a call, a proof, and the JSON parser. The ratios that
-// the project promises are printed at the end of the same run.
+// contains, a cached chain with the check of a call, a proof, a status list, and the JSON parser.
+// The ratios that the project promises are printed at the end of the same run.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "filters/receipt/chain.h"
 #include "filters/receipt/issue.h"
 #include "filters/receipt/key.h"
+#include "filters/status/token.h"
 
 namespace mandated::receipt {
 namespace {
@@ -154,6 +155,51 @@ void canonicalise_call(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(json::canonical(document.root()));
 }
 
+// A million receipts, one in a hundred of them revoked; which ones looks random and is not.
+constexpr std::uint64_t kListEntries = 1'000'000;
+constexpr const char* kListUri = "https://issuer.example/lists/1";
+
+std::string status_token() {
+  auto list = *status::StatusList::make(1, kListEntries);
+  std::uint64_t index = 1;
+  for (std::uint64_t revoked = 0; revoked < kListEntries / 100;) {
+    index = (index * 6364136223846793005U + 1442695040888963407U);
+    const std::uint64_t at = (index >> 33U) % kListEntries;
+    if (*list.get(at) != status::kValid) continue;
+    if (list.set(at, status::kInvalid)) ++revoked;
+  }
+  return *status::issue_status_list({kListUri, kNow, {}, kNow + 86400, 60, std::move(list)},
+                                    fixture(KeyType::kEd25519).keys[0]);
+}
+
+void status_list_verified(benchmark::State& state) {
+  const std::string token = status_token();
+  for (auto _ : state) {
+    auto verified =
+        status::verify_status_list(token, kListUri, fixture(KeyType::kEd25519).anchors, kNow);
+    if (!verified) state.SkipWithError(verified.error().sentence.c_str());
+    benchmark::DoNotOptimize(verified);
+  }
+  state.counters["token_bytes"] = static_cast<double>(token.size());
+}
+
+void status_list_issued(benchmark::State& state) {
+  const auto published = *status::inspect_status_list(status_token());
+  for (auto _ : state) {
+    auto token = status::issue_status_list(published, fixture(KeyType::kEd25519).keys[0]);
+    benchmark::DoNotOptimize(token);
+  }
+}
+
+void status_looked_up(benchmark::State& state) {
+  const auto published = *status::inspect_status_list(status_token());
+  std::uint64_t index = 0;
+  for (auto _ : state) {
+    index = (index + 7919) % kListEntries;
+    benchmark::DoNotOptimize(status::check_entry(published.list, index));
+  }
+}
+
 BENCHMARK_CAPTURE(bare_signatures, ed25519, KeyType::kEd25519);
 BENCHMARK_CAPTURE(cold_chain, ed25519, KeyType::kEd25519);
 BENCHMARK_CAPTURE(bare_signatures, es256, KeyType::kP256);
@@ -161,6 +207,9 @@ BENCHMARK_CAPTURE(cold_chain, es256, KeyType::kP256);
 BENCHMARK(cached_chain);
 BENCHMARK(check_call_only);
 BENCHMARK(proof);
+BENCHMARK(status_list_verified);
+BENCHMARK(status_list_issued);
+BENCHMARK(status_looked_up);
 BENCHMARK(parse_call);
 BENCHMARK(canonicalise_call);
 
