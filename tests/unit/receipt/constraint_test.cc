@@ -311,12 +311,6 @@ TEST(Subsumption, ThePrintedRulesNameEveryPermittedPair) {
   EXPECT_EQ(printed, expected);
 }
 
-struct PairCase {
-  const char* child;
-  const char* parent;
-  bool narrower;
-};
-
 TEST(Subsumption, MembersDecide) {
   const PairCase cases[] = {
       {R"({"constraint_type":"exact","value":1.0})", R"({"constraint_type":"exact","value":1})",
