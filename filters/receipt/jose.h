@@ -12,8 +12,8 @@
 
 namespace mandated::receipt {
 
-/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1), and
-/// that a status list must carry its `typ` (draft-ietf-oauth-status-list section 5.1).
+/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1); a
+/// status list must carry its own (draft-ietf-oauth-status-list section 5.1).
 enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof, kStatusList };
 
 /// Views into the compact form.

@@ -85,9 +85,8 @@ std::string lower(std::string_view text) {
 // An empty port and leading zeros are respelled by one parser and kept by another.
 std::optional<std::uint16_t> read_port(std::string_view text) {
   std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, port);
-  if (read.ec != std::errc() || read.ptr != end || text.front() == '0') return std::nullopt;
+  const auto read = std::from_chars(text.begin(), text.end(), port);
+  if (read.ec != std::errc() || read.ptr != text.end() || text.front() == '0') return std::nullopt;
   return port;
 }
 

@@ -33,7 +33,8 @@ Checked<Segments> split(std::string_view token, const TokenLimits& limits) {
   return receipt::split(token);
 }
 
-// The anchors that `kid` names first, then the others of the algorithm, as for a chain's root.
+// The anchors that `kid` names first, then the others of the algorithm, as for a chain's root. A
+// passkey signs roots only.
 bool signed_by_any(const Segments& segments, const receipt::Header& header,
                    std::string_view signature, const AnchorSet& anchors) {
   constexpr int kTriesMax = 64;
@@ -41,7 +42,8 @@ bool signed_by_any(const Segments& segments, const receipt::Header& header,
   for (const bool want_named : {true, false}) {
     for (const Anchor& anchor : anchors.anchors()) {
       const bool named = header.kid && anchor.kid == *header.kid;
-      if (named != want_named || anchor.key.type() != header.algorithm || tries == kTriesMax)
+      if (named != want_named || anchor.passkey || anchor.key.type() != header.algorithm ||
+          tries == kTriesMax)
         continue;
       ++tries;
       if (anchor.key.verify(segments.signing_input, signature)) return true;

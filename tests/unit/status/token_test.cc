@@ -227,6 +227,11 @@ TEST(StatusToken, OnlyTrustedKeysSign) {
   EXPECT_EQ(code_with(anchors_of(receipt::forge::key(1))), Code::kBadSignature);
   EXPECT_EQ(code_with(anchors_of(receipt::forge::key(0, KeyType::kP256))), Code::kBadSignature);
 
+  // A passkey's key, even one that signed like any other key.
+  const receipt::Passkey passkey{"issuer.example", {"https://issuer.example"}};
+  EXPECT_EQ(code_with(AnchorSet({{"", signer().public_key(), "mailto:jane@example.com", passkey}})),
+            Code::kBadSignature);
+
   std::vector<Anchor> many;
   for (int number = 1; number < 64; ++number)
     many.push_back({"", receipt::forge::key(number).public_key(), std::nullopt});
