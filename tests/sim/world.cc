@@ -92,13 +92,33 @@ admin::Metrics::Names names_of(const config::Config& config) {
   return names;
 }
 
+// A ledger that knows how many calls it has on its books.
+class CountingLedger final : public Ledger {
+ public:
+  Task<Result<std::optional<std::size_t>>> charge(std::span<const receipt::Charge> charges,
+                                                  receipt::Seconds now) override {
+    Result<std::optional<std::size_t>> over = co_await ledger_->charge(charges, now);
+    if (over && !*over) ++calls;
+    co_return over;
+  }
+  Task<Result<void>> give_back(std::span<const receipt::Charge> charges,
+                               receipt::Seconds now) override {
+    --calls;
+    co_return co_await ledger_->give_back(charges, now);
+  }
+  std::size_t calls = 0;
+
+ private:
+  std::unique_ptr<Ledger> ledger_ = make_memory_ledger();
+};
+
 // One proxy with everything that a process gives its worker.
 struct Proxy {
   Proxy(config::Config config_in, test::SimClock& clock, test::SimRng& rng, Network& network,
         std::shared_ptr<const Wallet> wallet, const receipt::AnchorSet& anchors)
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
-        shared{config, audit, metrics, anchors, replays, *ledger, {}} {
+        shared{config, audit, metrics, anchors, replays, ledger, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
     worker =
@@ -112,7 +132,7 @@ struct Proxy {
   audit::MemorySink audit;
   admin::Metrics metrics;
   receipt::ReplayMemory replays{1U << 16U};
-  std::unique_ptr<Ledger> ledger = make_memory_ledger();
+  CountingLedger ledger;
   server::Shared shared;
   std::unique_ptr<server::Worker> worker;
 };
@@ -247,6 +267,7 @@ class World {
   void judge(const std::string& marker, const std::string& id, Expect expect,
              const Result<std::string>& answer);
   void check_arrival(const std::string& marker, const protocol::Message& message);
+  void check_budget();
   void check_laws();
   void check_audit(std::string_view name, const Proxy& proxy);
   void violated(const std::string& law) { report_.violations.push_back(law); }
@@ -256,7 +277,8 @@ class World {
   test::SimRng rng_;
   unsigned tool_misbehaves_ = 0;
   bool audit_fails_ = false;
-  Faults faults_;  // drawn together with the two above
+  std::optional<std::uint64_t> budget_;  // calls, where the root has one
+  Faults faults_;                        // drawn together with the two above
   Network network_;
   Gate gate_;
   Trace trace_;
@@ -273,6 +295,7 @@ class World {
 
 Faults World::draw_faults() {
   Faults faults;
+  if (rng_.chance(400)) budget_ = rng_.between(0, 20);
   if (rng_.chance(300)) return faults;  // three in ten worlds have a perfect network
   faults.dial_refused = static_cast<unsigned>(rng_.between(0, 40));
   faults.dial_blackhole = static_cast<unsigned>(rng_.between(0, 20));
@@ -292,8 +315,10 @@ std::shared_ptr<const Wallet> World::make_wallet() {
       R"("marker":{"constraint_type":"wildcard"}},)"
       R"("list_directory":{"path":{"constraint_type":"path_containment","root":"/data"},)"
       R"("marker":{"constraint_type":"wildcard"}}})";
-  grant.mandate_json = R"({"user":"mailto:alice@sim.test","intent":"read the reports",)"
-                       R"("holder":"spiffe://sim.test/agent/x"})";
+  grant.mandate_json =
+      R"({"user":"mailto:alice@sim.test","intent":"read the reports",)"
+      R"("holder":"spiffe://sim.test/agent/x")" +
+      (budget_ ? ",\"budget\":{\"calls\":" + std::to_string(*budget_) + "}}" : "}");
   grant.holder = holder_.public_key();
   grant.issued_at = std::floor(clock_.wall_seconds()) - 5;
   grant.expires = grant.issued_at + 7200;
@@ -406,7 +431,9 @@ void World::judge(const std::string& marker, const std::string& id, Expect expec
   const std::optional<std::int64_t> code = message->error()->find("code")->integer();
   if (code == protocol::kCallRefused) {
     ++report_.refused;
-    if (expect == Expect::kPermit) violated("the call " + marker + " was refused: " + text);
+    const bool spent = budget_ && text.find("\"budget_spent\"") != std::string::npos;
+    if (expect == Expect::kPermit && !spent)
+      violated("the call " + marker + " was refused: " + text);
   } else {
     ++report_.failed;
     if (text.find("timeout") != std::string::npos) ++report_.timed_out;
@@ -530,12 +557,31 @@ void World::check_audit(std::string_view name, const Proxy& proxy) {
   }
   std::istringstream lines(proxy.audit.text());
   const audit::Verification verified = audit::verify(lines);
-  const bool nothing = audit_fails_ && proxy.audit.text().empty();
+  // Where nobody got through, or the disk was full all the time.
+  const bool nothing =
+      proxy.audit.text().empty() && (audit_fails_ || proxy.audit.records().empty());
   if (!verified.ok && !nothing)
     violated(std::string(name) + ": the audit trail: " + verified.problem);
 }
 
+// No more calls arrive than the budget has, each is on the books, and what never left is not.
+void World::check_budget() {
+  const std::size_t arrived = tool_->arrived.size();
+  const std::size_t charged = inbound_->ledger.calls;
+  if (outbound_->ledger.calls != 0) violated("outbound: counted what the far side counts");
+  if (!budget_) {
+    if (charged != 0) violated("inbound: counted without a budget");
+    return;
+  }
+  if (charged > *budget_) violated("inbound: more is on the books than the budget allows");
+  if (arrived > charged) violated("inbound: a call arrived that is not on the books");
+  const Faults& faults = faults_;
+  const bool perfect = faults.dial_refused + faults.dial_blackhole + faults.connection_cut == 0;
+  if (perfect && arrived != charged) violated("inbound: a call is on the books that did not leave");
+}
+
 void World::check_laws() {
+  check_budget();
   for (const auto& [name, proxy] :
        {std::pair("outbound", outbound_.get()), std::pair("inbound", inbound_.get())}) {
     check_audit(name, *proxy);
