@@ -47,6 +47,7 @@ HOMES = {
     r"openssl/": ["proxy/tls/", "proxy/identity/", "filters/receipt/", "proxy/base/random.cc",
                   "proxy/upstream/session_seal.cc", "proxy/audit/"],
     r"nghttp2/": ["proxy/http/"],
+    r"sqlite3": ["filters/budget/"],
     r"yaml-cpp/": ["config/"],
     r"valijson/": ["config/"],
     r"prometheus/": ["proxy/admin/"],
