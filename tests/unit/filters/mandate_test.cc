@@ -355,7 +355,9 @@ TEST_F(BudgetTest, TheWalletsNextReceiptIsTakenWhenOneIsSpent) {
   const auto call = [&](std::size_t tools) {
     Exchange exchange = call_.exchange();
     const std::string decided = decide(exchange);
-    if (decided == "pass") EXPECT_EQ(exchange.chains.at(0)->tools().size(), tools);
+    if (decided == "pass") {
+      EXPECT_EQ(exchange.chains.at(0)->tools().size(), tools);
+    }
     return decided;
   };
   EXPECT_EQ(call(1), "pass");
