@@ -159,7 +159,7 @@ Read<std::string> publish(const StatusOptions& options) {
   }
   renew(published, std::floor(now));
   if (duration) published.expires = published.issued_at + *duration;
-  if (ttl) published.ttl = *ttl;
+  if (ttl) published.ttl = ttl;
   return sign_into(options.file, published, key);
 }
 
