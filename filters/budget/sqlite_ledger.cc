@@ -5,7 +5,6 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -92,7 +91,6 @@ class Database {
   }
 
   Result<void> perform(Job& job) {
-    job.refused.reset();
     for (std::size_t at = 0; !job.give_back && at < job.charges.size(); ++at) {
       const receipt::Charge& charge = job.charges[at];
       TRY(const std::uint64_t spent, spent_of(charge.account));
@@ -175,22 +173,26 @@ class SqliteLedger final : public Ledger {
 
   Task<Result<std::optional<std::size_t>>> charge(std::span<const receipt::Charge> charges,
                                                   receipt::Seconds now) override {
-    const auto job = std::make_shared<Job>();
-    job->charges.assign(charges.begin(), charges.end());
-    job->now = now;
+    const std::shared_ptr<Job> job = make_job(charges, now);
     CO_CHECK(co_await perform(job));
     co_return job->refused;
   }
   Task<Result<void>> give_back(std::span<const receipt::Charge> charges,
                                receipt::Seconds now) override {
-    const auto job = std::make_shared<Job>();
-    job->charges.assign(charges.begin(), charges.end());
-    job->now = now;
+    const std::shared_ptr<Job> job = make_job(charges, now);
     job->give_back = true;
     co_return co_await perform(job);
   }
 
  private:
+  static std::shared_ptr<Job> make_job(std::span<const receipt::Charge> charges,
+                                       receipt::Seconds now) {
+    auto job = std::make_shared<Job>();
+    job->charges.assign(charges.begin(), charges.end());
+    job->now = now;
+    return job;
+  }
+
   Task<Result<void>> perform(std::shared_ptr<Job> job) {
     const Executor executor = co_await boost::asio::this_coro::executor;
     Completion completion(executor);
