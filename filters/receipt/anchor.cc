@@ -154,6 +154,22 @@ std::vector<Anchor> read_anchors(const json::Value& source) {
   return anchors;
 }
 
+const Anchor* find_signer(const AnchorSet& anchors, const Header& header,
+                          std::string_view signing_input, std::string_view signature) {
+  constexpr int kTriesMax = 64;
+  int tries = 0;
+  for (const bool want_named : {true, false}) {
+    for (const Anchor& anchor : anchors.anchors()) {
+      const bool named = header.kid && anchor.kid == *header.kid;
+      const bool fits = !anchor.passkey && anchor.key.type() == header.algorithm;
+      if (named != want_named || !fits || tries == kTriesMax) continue;
+      ++tries;
+      if (anchor.key.verify(signing_input, signature)) return &anchor;
+    }
+  }
+  return nullptr;
+}
+
 AnchorSet::AnchorSet(std::vector<Anchor> anchors) : anchors_(std::move(anchors)) {
   std::vector<std::string> parts;
   for (const Anchor& anchor : anchors_) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "filters/receipt/chain.h"
+#include "filters/receipt/jose.h"
 
 namespace mandated::receipt {
 
@@ -21,5 +22,10 @@ Checked<void> set_ceiling(Anchor& anchor, const json::Value& source);
 /// All of `{"keys": […]}`, or the one that `source` is. Those that read_anchor refuses are left out
 /// (RFC 7517 section 5).
 std::vector<Anchor> read_anchors(const json::Value& source);
+
+/// The anchor whose key made `signature`: those that the header's kid names are tried first, then
+/// the others of its algorithm, 64 in all. Never a passkey; null if none did.
+const Anchor* find_signer(const AnchorSet& anchors, const Header& header,
+                          std::string_view signing_input, std::string_view signature);
 
 }  // namespace mandated::receipt

@@ -7,6 +7,7 @@
 #include <array>
 #include <unordered_set>
 
+#include "filters/receipt/anchor.h"
 #include "filters/receipt/base64url.h"
 #include "filters/receipt/ceiling.h"
 #include "filters/receipt/claims.h"
@@ -270,21 +271,8 @@ class Verification {
       return verify_with_passkey(*anchors_, header->kid, segments.signing_input, *signature)
           .map([&](const Anchor* anchor) { root_anchor_ = anchor; });
     }
-    const auto named = [&](const Anchor& anchor) {
-      return header->kid && anchor.kid == *header->kid;
-    };
-    constexpr int kTriesMax = 64;
-    int tries = 0;
-    for (const bool want_named : {true, false}) {
-      for (const Anchor& anchor : anchors) {
-        if (named(anchor) != want_named || !fits(anchor) || tries == kTriesMax) continue;
-        ++tries;
-        if (anchor.key.verify(segments.signing_input, *signature)) {
-          root_anchor_ = &anchor;
-          return {};
-        }
-      }
-    }
+    root_anchor_ = find_signer(*anchors_, *header, segments.signing_input, *signature);
+    if (root_anchor_ != nullptr) return {};
     return refuse(Code::kUntrustedRoot,
                   "The root receipt is not signed by a key that is trusted here.");
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "filters/receipt/anchor.h"
 #include "filters/receipt/base64url.h"
 #include "filters/receipt/claims.h"
 #include "filters/receipt/jose.h"
@@ -12,7 +13,6 @@
 namespace mandated::status {
 namespace {
 
-using receipt::Anchor;
 using receipt::AnchorSet;
 using receipt::Checked;
 using receipt::Code;
@@ -33,30 +33,12 @@ Checked<Segments> split(std::string_view token, const TokenLimits& limits) {
   return receipt::split(token);
 }
 
-// The anchors that `kid` names first, then the others of the algorithm, as for a chain's root. A
-// passkey signs roots only.
-bool signed_by_any(const Segments& segments, const receipt::Header& header,
-                   std::string_view signature, const AnchorSet& anchors) {
-  constexpr int kTriesMax = 64;
-  int tries = 0;
-  for (const bool want_named : {true, false}) {
-    for (const Anchor& anchor : anchors.anchors()) {
-      const bool named = header.kid && anchor.kid == *header.kid;
-      if (named != want_named || anchor.passkey || anchor.key.type() != header.algorithm ||
-          tries == kTriesMax)
-        continue;
-      ++tries;
-      if (anchor.key.verify(segments.signing_input, signature)) return true;
-    }
-  }
-  return false;
-}
-
 Checked<void> check_signature(const Segments& segments, const receipt::Header& header,
                               const AnchorSet& anchors) {
   const auto signature = receipt::decode_segment(segments.signature, "signature");
   if (!signature) return tl::unexpected(signature.error());
-  if (signed_by_any(segments, header, *signature, anchors)) return {};
+  if (receipt::find_signer(anchors, header, segments.signing_input, *signature) != nullptr)
+    return {};
   return refuse(Code::kBadSignature, "None of the trusted keys has signed the status list.");
 }
 
@@ -190,7 +172,7 @@ Checked<std::string> issue_status_list(const PublishedList& published,
   }
   std::string token =
       receipt::sign_compact(payload_text(published), receipt::TokenKind::kStatusList, {}, key);
-  const AnchorSet self({Anchor{{}, key.public_key(), std::nullopt}});
+  const AnchorSet self({receipt::Anchor{{}, key.public_key(), std::nullopt}});
   const auto verified = verify_status_list(token, published.uri, self, published.issued_at, limits);
   if (!verified) return tl::unexpected(verified.error());
   return token;
