@@ -172,10 +172,14 @@ Checked<void> check_audience(const VerifiedChain& chain, std::span<const std::st
 Checked<void> check_call(const VerifiedChain& chain, std::string_view tool,
                          const json::Value& arguments);
 
+/// Which requirements the caller sees to itself.
+struct Met {
+  bool approval = false;  ///< check_approvals
+};
 /// What must come before the call, and whether the chain's receipts still stand (profile
-/// section 2). Nothing here can satisfy a requirement or fetch a list yet: kReasonRequired,
-/// kApprovalRequired, kUnclean, kStatusUnknown.
-Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool);
+/// section 2): kReasonRequired, kApprovalRequired, kUnclean, kStatusUnknown.
+Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool,
+                               const Met& met = {});
 
 /// What a call takes from one figure of one hop's budget (profile section 2).
 struct Charge {

@@ -95,7 +95,7 @@ class Charging {
 
 }  // namespace
 
-Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool) {
+Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool, const Met& met) {
   for (std::size_t hop = 0; hop < chain.size(); ++hop) {
     const Mandate& mandate = chain.mandate(hop);
     if (mandate.status) {
@@ -104,7 +104,10 @@ Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool
     }
     const auto wanted = mandate.require.find(tool);
     if (wanted == mandate.require.end()) continue;
-    return tl::unexpected(required(*wanted->second.begin(), hop, tool));
+    for (const Requirement requirement : wanted->second) {
+      if (requirement == Requirement::kApproval && met.approval) continue;
+      return tl::unexpected(required(requirement, hop, tool));
+    }
   }
   return {};
 }

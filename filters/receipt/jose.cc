@@ -13,8 +13,8 @@ Checked<std::optional<KeyType>> read_algorithm(const json::Value& header, TokenK
   if (name == "EdDSA") return KeyType::kEd25519;
   if (name == "ES256") return KeyType::kP256;
   if (name == "WebAuthn") {
-    if (kind == TokenKind::kRoot) return std::nullopt;
-    return refuse(Code::kBadAlg, "A passkey (WebAuthn) signs root receipts, and nothing else.");
+    if (kind == TokenKind::kRoot || kind == TokenKind::kApproval) return std::nullopt;
+    return refuse(Code::kBadAlg, "A passkey (WebAuthn) signs root receipts and approvals only.");
   }
   if (!name) return refuse(Code::kBadAlg, "The token's header names no algorithm.");
   return refuse(Code::kBadAlg,
@@ -23,7 +23,7 @@ Checked<std::optional<KeyType>> read_algorithm(const json::Value& header, TokenK
 
 Checked<void> check_type(const json::Value& header, TokenKind kind) {
   const json::Value* type = header.find("typ");
-  const bool loose = kind != TokenKind::kStatusList;
+  const bool loose = kind != TokenKind::kStatusList && kind != TokenKind::kApproval;
   if (type == nullptr && loose) return {};
   if (type != nullptr && type->is_string() &&
       (type->string() == type_name(kind) || (loose && type->string() == "JWT")))
@@ -51,6 +51,8 @@ std::string_view type_name(TokenKind kind) {
       return "delegation-receipt+jwt";
     case TokenKind::kProof:
       return "delegation-proof+jwt";
+    case TokenKind::kApproval:
+      return "delegation-approval+jwt";
     case TokenKind::kStatusList:
       return "statuslist+jwt";
   }

@@ -12,9 +12,9 @@
 
 namespace mandated::receipt {
 
-/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1); a
-/// status list must carry its own (draft-ietf-oauth-status-list section 5.1).
-enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof, kStatusList };
+/// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1); an
+/// approval and a status list (draft-ietf-oauth-status-list section 5.1) must carry their own.
+enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof, kApproval, kStatusList };
 
 /// Views into the compact form.
 struct Segments {
@@ -25,7 +25,8 @@ struct Segments {
 };
 
 struct Header {
-  std::optional<KeyType> algorithm;  ///< nullopt: WebAuthn, on roots only; fits no key by itself
+  /// nullopt: WebAuthn, on roots and approvals; fits no key by itself
+  std::optional<KeyType> algorithm;
   std::optional<std::string> kid;
 };
 

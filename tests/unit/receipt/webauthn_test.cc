@@ -593,7 +593,7 @@ TEST(Webauthn, KindsOfAnchorsDoNotMix) {
   }
 }
 
-TEST(Webauthn, SignsNothingButRoots) {
+TEST(Webauthn, SignsNoChildAndNoProof) {
   // The holder of the root is the passkey's own key, so that only the rule stands in the way.
   const Authenticator passkey;
   const Json key = Json::parse(passkey.key.public_key().jwk());
@@ -610,7 +610,7 @@ TEST(Webauthn, SignsNothingButRoots) {
                   payload["par_hash"] = sha256_text(forge::signing_input(root));
                 }});
   expect_refused(verify({root, child}, passkey.anchors()), Code::kBadAlg,
-                 "signs root receipts, and nothing else", 1);
+                 "signs root receipts and approvals only", 1);
   const std::string proof = sign_root(passkey, {.token = [&](Json& header, Json& payload) {
                                         header["typ"] = "delegation-proof+jwt";
                                         payload = {{"aat_id", (*verified)->jti(0)},
@@ -622,7 +622,7 @@ TEST(Webauthn, SignsNothingButRoots) {
   const auto proven = verify_proof(**verified, proof, "list_directory", json::Value{}, {}, kNow);
   ASSERT_FALSE(proven);
   EXPECT_EQ(to_string(proven.error().code), to_string(Code::kBadProof));
-  EXPECT_NE(proven.error().sentence.find("root receipts, and nothing else"), std::string::npos);
+  EXPECT_NE(proven.error().sentence.find("root receipts and approvals only"), std::string::npos);
 }
 
 // The holder narrows it and hands it on as any other, without an anchor at hand.
