@@ -126,15 +126,19 @@ struct Upstream {
   std::string authority() const;
 };
 
-/// A key that may sign roots: a file, an inline JWK or a registered passkey; exactly one is set.
+enum class AnchorUse : std::uint8_t { kRoots, kApprovals };
+
+/// A key that may sign roots or approvals: a file, an inline JWK or a registered passkey; exactly
+/// one is set.
 struct Anchor {
   std::string file;
   std::string jwk;            ///< the JWK as JSON text
   std::string webauthn;       ///< the passkey as JSON text, as receipt::read_anchor takes it
   std::string credential_id;  ///< of the passkey
   std::string user;           ///< empty: anybody, or whom file or passkey name
-  std::string ceiling;        ///< as JSON text, its lifetime in seconds; empty: none
-  int line = 1;               ///< where the entry stands: keys and constraints are not read here
+  AnchorUse use = AnchorUse::kRoots;
+  std::string ceiling;  ///< as JSON text, its lifetime in seconds; empty: none
+  int line = 1;         ///< where the entry stands: keys and constraints are not read here
   int column = 1;
 };
 
@@ -160,6 +164,7 @@ struct ReceiptLimits {
 
 struct Receipts {
   std::vector<Anchor> anchors;
+  std::string consent_url;  ///< an origin; empty: nobody can be asked
   std::optional<Wallet> wallet;
   ReceiptLimits limits;
   std::size_t cache_entries_max = 4096;

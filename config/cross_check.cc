@@ -118,7 +118,9 @@ class CrossCheck {
 
   void mandate(const Cursor& at, Route& route, const Upstream& target) {
     Mandate& own = route.mandate;
-    if (config_.receipts.anchors.empty()) {
+    const auto& anchors = config_.receipts.anchors;
+    if (std::none_of(anchors.begin(), anchors.end(),
+                     [](const Anchor& one) { return one.use == AnchorUse::kRoots; })) {
       at.problem("mandate", "needs /receipts/anchors: without a trusted key every call is refused");
     }
     // Problems of members that may be absent are shown at the mandate, or at the route without one.

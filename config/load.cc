@@ -275,6 +275,8 @@ Anchor read_anchor(const Cursor& at, const Folder& folder) {
   } else {
     read_user(at, anchor.user);
   }
+  at.choice("use", {{"roots", AnchorUse::kRoots}, {"approvals", AnchorUse::kApprovals}},
+            anchor.use);
   at.member("ceiling", [&](const Cursor& one) { anchor.ceiling = read_ceiling(one); });
   return anchor;
 }
@@ -297,6 +299,10 @@ Receipts read_receipts(const Cursor& at, const Folder& folder) {
   Receipts receipts;
   at.each("anchors",
           [&](const Cursor& one) { receipts.anchors.push_back(read_anchor(one, folder)); });
+  at.member("consent", [&](const Cursor& one) {
+    one.text("url", receipts.consent_url);
+    if (!receipts.consent_url.empty()) one.check("url", check_service(receipts.consent_url));
+  });
   at.member("wallet", [&](const Cursor& one) {
     Wallet& wallet = receipts.wallet.emplace();
     one.text("folder", wallet.folder);

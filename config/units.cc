@@ -260,6 +260,12 @@ Parsed<void> check_passkey_origin(std::string_view text, std::string_view rp_id)
   return expected("an origin of rp_id or of a host below it");
 }
 
+Parsed<void> check_service(std::string_view text) {
+  const Parsed<Url> url = parse_url(text);
+  if (check_origin(text) && (url->tls || url->local)) return {};
+  return expected("an origin such as https://consent.example.org, or http:// on loopback");
+}
+
 Parsed<void> check_audience(std::string_view text) {
   if (check_spiffe_id(text, false) || check_origin(text)) return {};
   return expected("a SPIFFE ID, or an origin such as https://tools.example.org");

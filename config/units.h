@@ -53,6 +53,8 @@ Parsed<Url> parse_url(std::string_view text);
 
 /// scheme://host[:port] as browsers write it (RFC 6454 section 6.2).
 Parsed<void> check_origin(std::string_view text);
+/// The origin of a server that the proxy itself asks: https, or http on loopback.
+Parsed<void> check_service(std::string_view text);
 /// A credential id of 1 to 1023 bytes in strict base64url.
 Parsed<void> check_credential_id(std::string_view text);
 /// A lower-case host name, as W3C Web Authentication identifies sites.

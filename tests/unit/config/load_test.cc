@@ -78,7 +78,7 @@ upstreams:
     http_version: 2
     pool: {connections_max: 3, idle_timeout: 1m}
 receipts:
-  anchors: [{file: alice.jwk, user: "mailto:alice@example.org"}, {jwk: {kty: OKP, crv: Ed25519, x: abc}}]
+  anchors: [{file: alice.jwk, user: "mailto:alice@example.org"}, {jwk: {kty: OKP, crv: Ed25519, x: abc}, use: approvals}]
   limits: {delegation_depth_max: 3, token_lifetime_max: 1d}
 audit: {file: /var/log/audit.jsonl, mode: after, arguments: full}
 limits: {body_bytes_max: 1MiB}
@@ -126,6 +126,8 @@ TEST(Load, FillsTheStructs) {
   EXPECT_EQ(config.receipts.anchors[0].user, "mailto:alice@example.org");
   EXPECT_EQ(config.receipts.anchors[1].jwk, R"({"crv":"Ed25519","kty":"OKP","x":"abc"})");
   EXPECT_EQ(config.receipts.limits.delegation_depth_max, 3);
+  EXPECT_EQ(config.receipts.anchors[0].use, AnchorUse::kRoots);
+  EXPECT_EQ(config.receipts.anchors[1].use, AnchorUse::kApprovals);
   EXPECT_EQ(config.receipts.limits.token_lifetime_max, hours(24));
   ASSERT_EQ(config.filters.size(), 1U);
   EXPECT_EQ(config.filters[0].name, "mandate");
@@ -491,6 +493,18 @@ TEST(Outbound, ProofByMtlsIsAboutTheFarSide) {
   EXPECT_EQ(loaded->routes[0].mandate.proof, ProofMode::kMtls);
 }
 
+TEST(Outbound, KnowsWhomToAsk) {
+  const auto asks = [](const std::string& url) {
+    return load_text("m.yaml",
+                     outbound("{}", kHttps,
+                              "receipts: {anchors: [{file: k}], consent: {url: '" + url + "'}}\n"));
+  };
+  const Loaded loaded = asks("https://consent.example.org");
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->receipts.consent_url, "https://consent.example.org");
+  EXPECT_FALSE(asks("http://consent.example.org"));
+}
+
 TEST(Outbound, Refused) {
   struct Case {
     std::string text;
@@ -499,6 +513,10 @@ TEST(Outbound, Refused) {
   for (const Case& c :
        {Case{outbound("{mode: attach}", kHttps, kAnchors),
              "m.yaml:5:49: /routes/0/mandate/mode: attach needs /receipts/wallet\n"},
+        {outbound("{}", kHttps, "receipts: {anchors: [{file: k, use: approvals}]}\n"),
+         "m.yaml:5:42: /routes/0/mandate: needs /receipts/anchors: without a trusted key every "
+         "call is "
+         "refused\n"},
         {outbound("{}", kHttps, ""),
          "m.yaml:5:42: /routes/0/mandate: needs /receipts/anchors: without a trusted key every "
          "call is "

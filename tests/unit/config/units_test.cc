@@ -200,6 +200,16 @@ TEST(Passkey, Table) {
     EXPECT_FALSE(check_passkey_origin(text, "example.org")) << text;
 }
 
+TEST(Service, Table) {
+  for (const char* text : {"https://consent.example.org", "https://consent.example.org:8443",
+                           "http://localhost:8700", "http://127.0.0.1:8700", "http://[::1]:8700"})
+    EXPECT_TRUE(check_service(text)) << text;
+  for (const char* text : {"", "http://consent.example.org", "https://consent.example.org/",
+                           "https://consent.example.org/x", "http://localhost:8700/?a",
+                           "https://user@consent.example.org", "ftp://localhost", "localhost:8700"})
+    EXPECT_FALSE(check_service(text)) << text;
+}
+
 TEST(Host, Table) {
   for (const char* text : {"example.org", "EXAMPLE.org", "localhost", "10.0.0.1"})
     EXPECT_TRUE(check_host(text)) << text;
