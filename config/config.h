@@ -175,6 +175,11 @@ struct Filter {
   std::string name;
 };
 
+/// How the proxy itself fetches: status lists, keys, what the consent service says.
+struct Fetch {
+  std::string ca_file;  ///< PEM; empty: the system's, if it is there
+};
+
 enum class AuditMode : std::uint8_t { kBefore, kAfter };
 enum class AuditArguments : std::uint8_t { kHash, kFull };
 
@@ -226,6 +231,7 @@ struct Config {
   std::vector<Upstream> upstreams;
   Receipts receipts;
   std::vector<Filter> filters;
+  Fetch fetch;
   Audit audit;
   Limits limits;
   Timeouts timeouts;

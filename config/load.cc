@@ -387,6 +387,10 @@ Config read(const Cursor& root, const Folder& folder) {
   root.each("filters",
             [&](const Cursor& one) { one.text("name", config.filters.emplace_back().name); });
   if (!root.has("filters")) config.filters = {{"mandate"}};
+  root.member("fetch", [&](const Cursor& one) {
+    one.text("ca_file", config.fetch.ca_file);
+    if (!config.fetch.ca_file.empty()) folder.resolve(config.fetch.ca_file);
+  });
   root.member("audit", [&](const Cursor& one) { config.audit = read_audit(one, folder); });
   if (config.receipts.ledger.empty()) config.receipts.ledger = config.audit.file + ".ledger";
   root.member("limits", [&](const Cursor& one) { read_limits(one, config.limits); });

@@ -16,6 +16,7 @@
 #include "proxy/base/random.h"
 #include "proxy/base/result.h"
 #include "proxy/base/task.h"
+#include "proxy/fetch/fetch.h"
 
 namespace mandated {
 
@@ -49,6 +50,7 @@ struct FilterDeps {
   receipt::ChainCache& chains;     ///< this worker's
   receipt::ReplayMemory& replays;  ///< the process's
   Ledger& ledger;                  ///< the process's
+  fetch::Fetcher& fetcher;         ///< this worker's
   WalletSource* wallet = nullptr;  ///< null: none is configured
 };
 

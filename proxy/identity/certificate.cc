@@ -1,6 +1,9 @@
 #include "proxy/identity/certificate.h"
 
+#include <openssl/ec_key.h>
+#include <openssl/evp.h>
 #include <openssl/mem.h>
+#include <openssl/nid.h>
 #include <openssl/x509.h>
 
 #include <algorithm>
@@ -9,6 +12,9 @@
 namespace mandated::identity {
 
 namespace {
+
+constexpr unsigned kRsaBitsMin = 2048;
+constexpr unsigned kRsaBitsMax = 8192;  // beyond it, a peer could buy our time with his key
 
 Clock::WallTime time_of(const ASN1_TIME* time, Clock::WallTime when_unreadable) {
   std::int64_t seconds = 0;
@@ -31,6 +37,44 @@ std::string to_der(const X509* certificate) {
   if (size <= 0) return {};
   const bssl::UniquePtr<std::uint8_t> owner(bytes);
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+}
+
+std::string_view key_weakness(const X509* certificate) {
+  EVP_PKEY* key = X509_get0_pubkey(certificate);
+  if (key == nullptr) return "its public key cannot be read";
+  switch (EVP_PKEY_id(key)) {
+    case EVP_PKEY_RSA: {
+      const auto bits = static_cast<unsigned>(EVP_PKEY_bits(key));
+      if (bits < kRsaBitsMin) return "its RSA key is shorter than 2048 bits";
+      if (bits > kRsaBitsMax) return "its RSA key is longer than 8192 bits";
+      return {};
+    }
+    case EVP_PKEY_EC: {
+      const int curve = EVP_PKEY_get_ec_curve_nid(key);
+      if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return {};
+      return "its curve is neither P-256 nor P-384";
+    }
+    case EVP_PKEY_ED25519:
+      return {};
+    default:
+      return "its key is of an unknown kind";
+  }
+}
+
+bool is_sound_signature_algorithm(const X509* certificate) {
+  switch (X509_get_signature_nid(certificate)) {
+    case NID_sha256WithRSAEncryption:
+    case NID_sha384WithRSAEncryption:
+    case NID_sha512WithRSAEncryption:
+    case NID_rsassaPss:  // BoringSSL reads it with SHA-256, SHA-384 and SHA-512 only
+    case NID_ecdsa_with_SHA256:
+    case NID_ecdsa_with_SHA384:
+    case NID_ecdsa_with_SHA512:
+    case NID_ED25519:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Clock::WallTime not_before(const X509* certificate) {

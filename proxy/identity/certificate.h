@@ -14,6 +14,11 @@ namespace mandated::identity {
 bssl::UniquePtr<X509> parse_certificate(std::string_view der);
 std::string to_der(const X509* certificate);
 
+/// Empty when the key is of a kind and size that is believed; else what is wrong with it.
+std::string_view key_weakness(const X509* certificate);
+/// Whether it is signed as is believed: SHA-256 or better.
+bool is_sound_signature_algorithm(const X509* certificate);
+
 Clock::WallTime not_before(const X509* certificate);
 Clock::WallTime not_after(const X509* certificate);
 

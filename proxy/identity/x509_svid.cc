@@ -2,8 +2,6 @@
 // over the path validation of RFC 5280 by BoringSSL.
 #include "proxy/identity/x509_svid.h"
 
-#include <openssl/ec_key.h>
-#include <openssl/evp.h>
 #include <openssl/nid.h>
 #include <openssl/x509.h>
 
@@ -25,53 +23,12 @@ using Certificates = std::vector<bssl::UniquePtr<X509>>;
 constexpr std::size_t kChainMax = 5;
 constexpr std::size_t kCertificateMax = 16384;
 constexpr std::size_t kBundleMax = 64;
-constexpr unsigned kRsaBitsMin = 2048;
-constexpr unsigned kRsaBitsMax = 8192;  // beyond it, a peer could buy our time with his key
 
 tl::unexpected<Refusal> refuse(Fault fault, std::string text) {
   return tl::unexpected(Refusal{fault, std::move(text)});
 }
 tl::unexpected<Refusal> bad(std::string text) {
   return refuse(Fault::kBadCertificate, std::move(text));
-}
-
-/// Empty when the key is of a kind and size that is believed.
-std::string_view key_weakness(const X509* certificate) {
-  EVP_PKEY* key = X509_get0_pubkey(certificate);
-  if (key == nullptr) return "its public key cannot be read";
-  switch (EVP_PKEY_id(key)) {
-    case EVP_PKEY_RSA: {
-      const auto bits = static_cast<unsigned>(EVP_PKEY_bits(key));
-      if (bits < kRsaBitsMin) return "its RSA key is shorter than 2048 bits";
-      if (bits > kRsaBitsMax) return "its RSA key is longer than 8192 bits";
-      return {};
-    }
-    case EVP_PKEY_EC: {
-      const int curve = EVP_PKEY_get_ec_curve_nid(key);
-      if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return {};
-      return "its curve is neither P-256 nor P-384";
-    }
-    case EVP_PKEY_ED25519:
-      return {};
-    default:
-      return "its key is of an unknown kind";
-  }
-}
-
-bool is_sound_signature_algorithm(const X509* certificate) {
-  switch (X509_get_signature_nid(certificate)) {
-    case NID_sha256WithRSAEncryption:
-    case NID_sha384WithRSAEncryption:
-    case NID_sha512WithRSAEncryption:
-    case NID_rsassaPss:  // BoringSSL reads it with SHA-256, SHA-384 and SHA-512 only
-    case NID_ecdsa_with_SHA256:
-    case NID_ecdsa_with_SHA384:
-    case NID_ecdsa_with_SHA512:
-    case NID_ED25519:
-      return true;
-    default:
-      return false;
-  }
 }
 
 /// The URI SANs, or nullopt when the extension is twice there or cannot be read.

@@ -22,6 +22,7 @@
 #include "proxy/identity/embedded.h"
 #include "proxy/server/anchors.h"
 #include "proxy/server/versions.h"
+#include "proxy/server/web_roots.h"
 #include "proxy/server/worker.h"
 #include "proxy/stdio/posix_child.h"
 #include "proxy/stdio/stdio_upstream.h"
@@ -139,10 +140,11 @@ Result<void> Process::start() {
   TRY(ledger_, open_ledger(config_.receipts.ledger));
   TRY(proofs_,
       ProofJournal::open(config_.audit.file + ".proofs", home().clock.wall_seconds(), replays_));
+  TRY(tls::WebRootsPtr web_roots, load_web_roots(config_.fetch));
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
   shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, *ledger_,
-                                     session_key);
+                                     session_key, std::move(web_roots));
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

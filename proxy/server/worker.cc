@@ -65,6 +65,7 @@ Result<std::unique_ptr<Worker>> Worker::make(Shared& shared, Clock& clock, Rng& 
 }
 
 Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream) {
+  fetcher_ = fetch::make_fetcher(dialer, clock_, background_, shared_.web_roots);
   const config::Config& config = shared_.config;
   const FilterDeps deps{config,
                         rng_,
@@ -74,6 +75,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         chains_,
                         shared_.replays,
                         shared_.ledger,
+                        *fetcher_,
                         wallet_.get()};
   TRY(filters_, make_filter_chain(deps));
   for (const config::Upstream& upstream : config.upstreams) {

@@ -17,6 +17,7 @@
 #include "proxy/audit/record.h"
 #include "proxy/base/gate.h"
 #include "proxy/base/random.h"
+#include "proxy/fetch/fetch.h"
 #include "proxy/http/server.h"
 #include "proxy/identity/identity.h"
 #include "proxy/net/socket.h"
@@ -35,6 +36,7 @@ struct Shared {
   receipt::ReplayMemory& replays;
   Ledger& ledger;
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
+  tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
 };
@@ -66,6 +68,7 @@ class Worker {
   Shared& shared() { return shared_; }
   Clock& clock() { return clock_; }
   Rng& rng() { return rng_; }
+  fetch::Fetcher& fetcher() { return *fetcher_; }
   Gate& gate() { return gate_; }
   const FilterChain& filters() const { return *filters_; }
   const http::ServerLimits& server_limits() const { return server_limits_; }
@@ -131,6 +134,7 @@ class Worker {
   Gate gate_;        // connections, and what they leave behind
   Gate background_;  // upstream connections' readers and writers
   http::ServerLimits server_limits_;
+  std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<WalletSource> wallet_;
   receipt::ChainCache chains_;
   Clock::Time next_refused_peer_{};

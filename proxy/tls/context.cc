@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace mandated::tls {
 
@@ -19,6 +20,15 @@ constexpr std::array<std::uint16_t, 6> kSignatures{
     SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
     SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256,
     SSL_SIGN_RSA_PSS_RSAE_SHA384,    SSL_SIGN_RSA_PSS_RSAE_SHA512};
+// What servers of the web may have instead.
+constexpr std::array<std::uint16_t, 4> kWebGroups{SSL_GROUP_X25519_MLKEM768, SSL_GROUP_X25519,
+                                                  SSL_GROUP_SECP256R1, SSL_GROUP_SECP384R1};
+constexpr std::array<std::uint16_t, 9> kWebSignatures{
+    SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
+    SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA256,
+    SSL_SIGN_RSA_PSS_RSAE_SHA384,    SSL_SIGN_RSA_PSS_RSAE_SHA512,
+    SSL_SIGN_RSA_PKCS1_SHA256,       SSL_SIGN_RSA_PKCS1_SHA384,
+    SSL_SIGN_RSA_PKCS1_SHA512};
 // TLS 1.2 only; the suites of TLS 1.3 are all AEAD.
 constexpr char kCiphers12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -55,18 +65,33 @@ Result<ContextPtr> BoringContext::make(const identity::SnapshotPtr& snapshot,
   return ContextPtr(std::move(made));
 }
 
+Result<ContextPtr> BoringContext::make_web(WebRootsPtr roots, std::string host,
+                                           const Options& options) {
+  std::shared_ptr<BoringContext> made(new BoringContext(Purpose::kServer, options));
+  made->web_roots_ = std::move(roots);
+  made->host_ = std::move(host);
+  if (!is_ip_literal(made->host_)) made->server_name_ = made->host_;
+  CHECK(made->set_rules());
+  CHECK(made->set_alpn());
+  return ContextPtr(std::move(made));
+}
+
 Result<void> BoringContext::set_rules() {
   // Certificates are kept as their bytes: identity/ parses them, once, when it verifies them.
   context_.reset(SSL_CTX_new(TLS_with_buffers_method()));
   SSL_CTX* context = context_.get();
   if (context == nullptr) return fail(Code::kInternal, "no memory");
   const std::uint16_t oldest = options_.allow_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+  const std::span<const std::uint16_t> groups =
+      web_roots_ ? std::span<const std::uint16_t>(kWebGroups) : kGroups;
+  const std::span<const std::uint16_t> signatures =
+      web_roots_ ? std::span<const std::uint16_t>(kWebSignatures) : kSignatures;
   if (SSL_CTX_set_min_proto_version(context, oldest) != 1 ||
       SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_strict_cipher_list(context, kCiphers12) != 1 ||
-      SSL_CTX_set1_group_ids(context, kGroups.data(), kGroups.size()) != 1 ||
-      SSL_CTX_set_signing_algorithm_prefs(context, kSignatures.data(), kSignatures.size()) != 1 ||
-      SSL_CTX_set_verify_algorithm_prefs(context, kSignatures.data(), kSignatures.size()) != 1) {
+      SSL_CTX_set1_group_ids(context, groups.data(), groups.size()) != 1 ||
+      SSL_CTX_set_signing_algorithm_prefs(context, signatures.data(), signatures.size()) != 1 ||
+      SSL_CTX_set_verify_algorithm_prefs(context, signatures.data(), signatures.size()) != 1) {
     return fail(Code::kInternal, "BoringSSL refuses our TLS rules");
   }
   // No resumption: each connection proves its peer anew, against the bundles of now. Early data,
@@ -137,7 +162,17 @@ int BoringContext::select_alpn(SSL*, const std::uint8_t** out, std::uint8_t* out
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-tl::expected<TrustStore::Peer, BoringContext::Refusal> BoringContext::verify(
+tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify(
+    std::span<const std::string_view> chain_der, Clock::WallTime now) const {
+  if (trust_) return verify_svid(chain_der, now);
+  const auto expires = web_roots_->verify(chain_der, host_, now);
+  if (!expires) {
+    return tl::unexpected(Refusal{alert_for(expires.error().fault), expires.error().text});
+  }
+  return Peer{identity::PeerIdentity{}, *expires};
+}
+
+tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify_svid(
     std::span<const std::string_view> chain_der, Clock::WallTime now) const {
   auto peer = trust_->verify(chain_der, peer_purpose_, now);
   if (!peer) {
@@ -154,7 +189,7 @@ tl::expected<TrustStore::Peer, BoringContext::Refusal> BoringContext::verify(
     return tl::unexpected(
         Refusal{SSL_AD_ACCESS_DENIED, peer->id.text() + " is not among the allowed peers"});
   }
-  return std::move(*peer);
+  return Peer{{identity::PeerIdentity::Proof::kX509Svid, peer->id.text()}, peer->expires};
 }
 
 Result<ContextPtr> make_server_context(identity::SnapshotPtr snapshot, const Options& options) {
@@ -163,6 +198,14 @@ Result<ContextPtr> make_server_context(identity::SnapshotPtr snapshot, const Opt
 
 Result<ContextPtr> make_client_context(identity::SnapshotPtr snapshot, const Options& options) {
   return BoringContext::make(snapshot, options, Purpose::kServer);
+}
+
+Result<ContextPtr> make_web_client_context(WebRootsPtr roots, std::string host,
+                                           std::vector<std::string> alpn) {
+  Options options;
+  options.allow_tls12 = true;
+  options.alpn = std::move(alpn);
+  return BoringContext::make_web(std::move(roots), std::move(host), options);
 }
 
 }  // namespace mandated::tls

@@ -1,4 +1,5 @@
-// What the connections of one identity share: BoringSSL's context and the peers it believes.
+// What the connections of one identity, or to one server of the web, share: BoringSSL's context and
+// the peers it believes.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -9,6 +10,7 @@
 
 #include "proxy/identity/x509_svid.h"
 #include "proxy/tls/tls.h"
+#include "proxy/tls/web_roots.h"
 
 namespace mandated::tls {
 
@@ -16,21 +18,31 @@ class BoringContext final : public Context {
  public:
   static Result<ContextPtr> make(const identity::SnapshotPtr& snapshot, const Options& options,
                                  identity::Purpose peer_purpose);
+  static Result<ContextPtr> make_web(WebRootsPtr roots, std::string host, const Options& options);
 
   SSL_CTX* get() const { return context_.get(); }
   bool is_server() const { return peer_purpose_ == identity::Purpose::kClient; }
 
+  /// What a client tells the server in SNI; empty: nothing.
+  const std::string& server_name() const { return server_name_; }
+
+  struct Peer {
+    identity::PeerIdentity identity;
+    Clock::WallTime expires;
+  };
   /// A refusal with the alert that the peer is sent.
   struct Refusal {
     std::uint8_t alert;
     std::string text;
   };
-  tl::expected<identity::TrustStore::Peer, Refusal> verify(
-      std::span<const std::string_view> chain_der, Clock::WallTime now) const;
+  tl::expected<Peer, Refusal> verify(std::span<const std::string_view> chain_der,
+                                     Clock::WallTime now) const;
 
  private:
   BoringContext(identity::Purpose peer_purpose, const Options& options)
       : peer_purpose_(peer_purpose), options_(options) {}
+  tl::expected<Peer, Refusal> verify_svid(std::span<const std::string_view> chain_der,
+                                          Clock::WallTime now) const;
   Result<void> set_rules();
   Result<void> set_alpn();
   Result<void> set_identity(const identity::Svid& svid);
@@ -39,7 +51,10 @@ class BoringContext final : public Context {
 
   identity::Purpose peer_purpose_;
   Options options_;
-  std::shared_ptr<const identity::TrustStore> trust_;
+  std::shared_ptr<const identity::TrustStore> trust_;  // null: web_roots_ are asked, about host_
+  WebRootsPtr web_roots_;
+  std::string host_;
+  std::string server_name_;
   bssl::UniquePtr<SSL_CTX> context_;
 };
 

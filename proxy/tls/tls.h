@@ -1,5 +1,6 @@
 // TLS 1.3 over any Stream, with X.509-SVIDs on both ends (mTLS), by BoringSSL. A Context is built
 // from one identity snapshot; a rotation builds a new one, connections that stand keep theirs.
+// And, for the few things the proxy fetches from the web, a client of servers known by name.
 #pragma once
 
 #include <memory>
@@ -37,6 +38,17 @@ using ContextPtr = std::shared_ptr<const Context>;
 Result<ContextPtr> make_server_context(identity::SnapshotPtr snapshot, const Options& options);
 Result<ContextPtr> make_client_context(identity::SnapshotPtr snapshot, const Options& options);
 
+/// The authorities that vouch for servers of the web. Immutable, and safe from any thread.
+class WebRoots;
+using WebRootsPtr = std::shared_ptr<const WebRoots>;
+/// From a bundle such as a system's ca-certificates.crt; single certificates that cannot be read
+/// are left out. kMalformed or kInvalidConfig when nothing is left.
+Result<WebRootsPtr> parse_web_roots(std::string_view pem);
+/// A client of one server: TLS 1.2 or 1.3, its name or IP address checked (RFC 9525) and, if it is
+/// a name, told (SNI). It shows no certificate. PeerIdentity of such a stream is empty.
+Result<ContextPtr> make_web_client_context(WebRootsPtr roots, std::string host,
+                                           std::vector<std::string> alpn);
+
 /// Beyond what Stream says: an end without close_notify is kReset, for anybody on the way may have
 /// cut it; shutdown() sends close_notify. The transport is owned.
 class TlsStream : public net::Stream {
@@ -49,8 +61,8 @@ class TlsStream : public net::Stream {
 using TlsStreamPtr = std::unique_ptr<TlsStream>;
 
 /// Handshakes under `deadline`; afterwards the stream has none. kHandshake (with the alert's name),
-/// kPeerIdentity (with what is wrong with the peer's SVID), kTimeout, kReset, kEnd. The wall clock
-/// is used for certificate times. A peer that is refused gets an alert that says so.
+/// kPeerIdentity (with what is wrong with the peer's certificate), kTimeout, kReset, kEnd. The wall
+/// clock is used for certificate times. A peer that is refused gets an alert that says so.
 ///
 /// Under TLS 1.3 connect() is done before the server has looked at our certificate: its refusal
 /// comes as kHandshake at the first read.

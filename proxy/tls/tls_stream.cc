@@ -107,6 +107,9 @@ BoringStream::BoringStream(net::StreamPtr transport, std::shared_ptr<const Borin
     SSL_set_accept_state(ssl_.get());
   } else {
     SSL_set_connect_state(ssl_.get());
+    const std::string& name = context_->server_name();
+    const bool named = name.empty() || SSL_set_tlsext_host_name(ssl_.get(), name.c_str()) == 1;
+    MANDATED_ASSERT(named);
   }
 }
 
@@ -159,8 +162,7 @@ ssl_verify_result_t BoringStream::verify(std::uint8_t* out_alert) {
     refusal_ = std::move(verified).error().text;
     return ssl_verify_invalid;
   }
-  peer_.proof = identity::PeerIdentity::Proof::kX509Svid;
-  peer_.spiffe_id = verified->id.text();
+  peer_ = std::move(verified->identity);
   peer_expires_ = verified->expires;
   return ssl_verify_ok;
 }

@@ -85,6 +85,7 @@ limits: {body_bytes_max: 1MiB}
 timeouts: {call: 90s}
 admin: {address: 127.0.0.1:9901}
 log: {level: warn, format: text}
+fetch: {ca_file: web.pem}
 )";
 
 TEST(Load, FillsTheStructs) {
@@ -131,6 +132,7 @@ TEST(Load, FillsTheStructs) {
   EXPECT_EQ(config.receipts.limits.token_lifetime_max, hours(24));
   ASSERT_EQ(config.filters.size(), 1U);
   EXPECT_EQ(config.filters[0].name, "mandate");
+  EXPECT_EQ(config.fetch.ca_file, "/etc/mandated/web.pem");
   EXPECT_EQ(config.audit.mode, AuditMode::kAfter);
   EXPECT_EQ(config.audit.arguments, AuditArguments::kFull);
   EXPECT_EQ(config.limits.body_bytes_max, std::size_t{1} << 20U);

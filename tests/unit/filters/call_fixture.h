@@ -11,6 +11,7 @@
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/issue.h"
 #include "proxy/protocol/mcp.h"
+#include "tests/support/fake_fetcher.h"
 
 namespace mandated::test {
 
@@ -81,8 +82,9 @@ struct CallFixture {
   }
 
   FilterDeps deps() {
-    return FilterDeps{config,  rng,     std::string(kAgent), anchors, receipt::Limits{}, cache,
-                      replays, *ledger, wallet.get()};
+    return FilterDeps{
+        config,  rng,     std::string(kAgent), anchors, receipt::Limits{}, cache, replays,
+        *ledger, fetcher, wallet.get()};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
@@ -91,6 +93,7 @@ struct CallFixture {
   receipt::ChainCache cache;
   receipt::ReplayMemory replays;
   std::unique_ptr<Ledger> ledger = make_memory_ledger();
+  FakeFetcher fetcher;
   SystemRng rng;
   config::Config config;
   config::Route route;

@@ -24,6 +24,7 @@ ROWS = [
     ["proxy/identity"],
     ["proxy/tls"],
     ["proxy/http"],
+    ["proxy/fetch"],
     ["proxy/protocol"],
     ["proxy/route", "proxy/stdio", "proxy/audit", "proxy/admin"],
     ["proxy/upstream"],

@@ -1,0 +1,36 @@
+#include "proxy/server/web_roots.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+
+namespace mandated::server {
+
+namespace {
+
+constexpr char kSystemFile[] = "/etc/ssl/certs/ca-certificates.crt";
+constexpr std::size_t kFileBytesMax = 16U << 20U;
+
+}  // namespace
+
+Result<tls::WebRootsPtr> load_web_roots(const config::Fetch& config) {
+  std::error_code ignored;
+  if (config.ca_file.empty() && !std::filesystem::exists(kSystemFile, ignored)) {
+    return tls::WebRootsPtr();
+  }
+  const std::string& path = config.ca_file.empty() ? kSystemFile : config.ca_file;
+  const auto unfit = [&](const std::string& why) {
+    return fail(Code::kInvalidConfig, "/fetch/ca_file (" + path + "): " + why);
+  };
+  std::ifstream file(path, std::ios::binary);
+  std::string pem(kFileBytesMax + 1, '\0');
+  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
+  if (!file.eof()) return unfit("cannot be read, or is longer than 16 MiB");
+  pem.resize(static_cast<std::size_t>(file.gcount()));
+  auto roots = tls::parse_web_roots(pem);
+  if (!roots) return unfit(roots.error().text);
+  return std::move(*roots);
+}
+
+}  // namespace mandated::server
