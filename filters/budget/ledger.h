@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "filters/receipt/chain.h"
 #include "proxy/base/result.h"
@@ -24,6 +26,10 @@ class Ledger {
   /// Undoes charges that were made, for a call that did not leave.
   virtual Task<Result<void>> give_back(std::span<const receipt::Charge> charges,
                                        receipt::Seconds now) = 0;
+  /// What was charged so far to the account of each, in their order; of a charge only `account`
+  /// matters. To show it: by the time of a call it may have changed. Errors as of charge().
+  virtual Task<Result<std::vector<std::uint64_t>>> spent(
+      std::span<const receipt::Charge> charges) = 0;
 };
 
 /// A ledger in an SQLite file (mode 0600), written and synced by a thread of its own before

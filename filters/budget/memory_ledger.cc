@@ -26,6 +26,16 @@ class MemoryLedger final : public Ledger {
     for (const receipt::Charge& each : charges) spent_[each.account] -= each.cost;
     co_return Result<void>();
   }
+  Task<Result<std::vector<std::uint64_t>>> spent(
+      std::span<const receipt::Charge> charges) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::uint64_t> amounts;
+    for (const receipt::Charge& each : charges) {
+      const auto found = spent_.find(each.account);
+      amounts.push_back(found == spent_.end() ? 0 : found->second);
+    }
+    co_return amounts;
+  }
 
  private:
   std::mutex mutex_;

@@ -23,11 +23,15 @@ constexpr std::size_t kQueueMax = 65536;
 constexpr receipt::Seconds kKeptAfterExpiry = 86400;
 constexpr receipt::Seconds kBetweenPurges = 60;
 
+enum class Work : std::uint8_t { kCharge, kGiveBack, kRead };
+
 struct Job {
+  Work work = Work::kCharge;
   std::vector<receipt::Charge> charges;
   receipt::Seconds now = 0;
-  bool give_back = false;
-  std::optional<std::size_t> refused;  // read once the completion has come
+  // Both read once the completion has come.
+  std::optional<std::size_t> refused;
+  std::vector<std::uint64_t> spent;
   std::shared_ptr<Completion::Shared> waiter;
 };
 using Jobs = std::vector<std::shared_ptr<Job>>;
@@ -91,17 +95,36 @@ class Database {
   }
 
   Result<void> perform(Job& job) {
-    for (std::size_t at = 0; !job.give_back && at < job.charges.size(); ++at) {
+    switch (job.work) {
+      case Work::kCharge:
+        return charge(job);
+      case Work::kGiveBack:
+        return add(job.charges, -1);
+      case Work::kRead:
+        break;
+    }
+    for (const receipt::Charge& charge : job.charges) {
+      TRY(const std::uint64_t spent, spent_of(charge.account));
+      job.spent.push_back(spent);
+    }
+    return {};
+  }
+
+  Result<void> charge(Job& job) {
+    for (std::size_t at = 0; at < job.charges.size(); ++at) {
       const receipt::Charge& charge = job.charges[at];
       TRY(const std::uint64_t spent, spent_of(charge.account));
       if (spent + charge.cost <= charge.limit) continue;
       job.refused = at;
       return {};
     }
-    for (const receipt::Charge& charge : job.charges) {
-      const auto cost = static_cast<sqlite3_int64>(charge.cost);
+    return add(job.charges, 1);
+  }
+
+  Result<void> add(const std::vector<receipt::Charge>& charges, sqlite3_int64 sign) {
+    for (const receipt::Charge& charge : charges) {
       bind_text(add_, charge.account);
-      sqlite3_bind_int64(add_.get(), 2, job.give_back ? -cost : cost);
+      sqlite3_bind_int64(add_.get(), 2, sign * static_cast<sqlite3_int64>(charge.cost));
       sqlite3_bind_double(add_.get(), 3, charge.expires);
       CHECK(run(add_));
     }
@@ -173,21 +196,27 @@ class SqliteLedger final : public Ledger {
 
   Task<Result<std::optional<std::size_t>>> charge(std::span<const receipt::Charge> charges,
                                                   receipt::Seconds now) override {
-    const std::shared_ptr<Job> job = make_job(charges, now);
+    const std::shared_ptr<Job> job = make_job(Work::kCharge, charges, now);
     CO_CHECK(co_await perform(job));
     co_return job->refused;
   }
   Task<Result<void>> give_back(std::span<const receipt::Charge> charges,
                                receipt::Seconds now) override {
-    const std::shared_ptr<Job> job = make_job(charges, now);
-    job->give_back = true;
+    const std::shared_ptr<Job> job = make_job(Work::kGiveBack, charges, now);
     co_return co_await perform(job);
+  }
+  Task<Result<std::vector<std::uint64_t>>> spent(
+      std::span<const receipt::Charge> charges) override {
+    const std::shared_ptr<Job> job = make_job(Work::kRead, charges, 0);
+    CO_CHECK(co_await perform(job));
+    co_return std::move(job->spent);
   }
 
  private:
-  static std::shared_ptr<Job> make_job(std::span<const receipt::Charge> charges,
+  static std::shared_ptr<Job> make_job(Work work, std::span<const receipt::Charge> charges,
                                        receipt::Seconds now) {
     auto job = std::make_shared<Job>();
+    job->work = work;
     job->charges.assign(charges.begin(), charges.end());
     job->now = now;
     return job;

@@ -106,6 +106,10 @@ class CountingLedger final : public Ledger {
     --calls;
     co_return co_await ledger_->give_back(charges, now);
   }
+  Task<Result<std::vector<std::uint64_t>>> spent(
+      std::span<const receipt::Charge> charges) override {
+    return ledger_->spent(charges);
+  }
   std::size_t calls = 0;
 
  private:

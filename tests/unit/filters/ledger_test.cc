@@ -48,6 +48,11 @@ class LedgerTest : public testing::Test {
     const Result<void> given = co_await ledger->give_back(charges, kNow);
     EXPECT_TRUE(given);
   }
+  static Task<void> spent_task(Ledger* ledger, std::vector<Charge> charges,
+                               std::vector<std::uint64_t>* spent) {
+    Result<std::vector<std::uint64_t>> read = co_await ledger->spent(charges);
+    if (read) *spent = std::move(*read);
+  }
   static void run(Task<void> task) {
     boost::asio::io_context context(1);
     boost::asio::co_spawn(context, std::move(task),
@@ -58,6 +63,12 @@ class LedgerTest : public testing::Test {
     std::string outcome;
     run(charge_task(&ledger, std::move(charges), now, &outcome));
     return outcome;
+  }
+  /// Empty where it cannot be read.
+  static std::vector<std::uint64_t> spent(Ledger& ledger, std::vector<Charge> charges) {
+    std::vector<std::uint64_t> spent;
+    run(spent_task(&ledger, std::move(charges), &spent));
+    return spent;
   }
   std::unique_ptr<Ledger> open() const {
     Result<std::unique_ptr<Ledger>> opened = open_ledger(path_);
@@ -90,6 +101,24 @@ TEST_F(LedgerTest, GivesBack) {
     EXPECT_EQ(charge(*ledger, {charge_of("a", 1, 1)}), "charged");
     EXPECT_EQ(charge(*ledger, {charge_of("a", 1, 1)}), "over 0");
   }
+}
+
+TEST_F(LedgerTest, TellsWhatWasSpentAndReadingCostsNothing) {
+  using Amounts = std::vector<std::uint64_t>;
+  for (const bool durable : {false, true}) {
+    const std::unique_ptr<Ledger> ledger = durable ? open() : make_memory_ledger();
+    EXPECT_EQ(charge(*ledger, {charge_of("a", 2, 5), charge_of("b", 7, 9)}), "charged");
+    EXPECT_EQ(charge(*ledger, {charge_of("a", 4, 5), charge_of("b", 1, 9)}), "over 0");
+    for (int time = 0; time < 2; ++time) {
+      EXPECT_EQ(
+          spent(*ledger, {charge_of("b", 9, 9), charge_of("none", 1, 1), charge_of("a", 0, 5)}),
+          (Amounts{7, 0, 2}));
+    }
+    run(give_back_task(ledger.get(), {charge_of("a", 2, 5)}));
+    EXPECT_EQ(spent(*ledger, {charge_of("a", 0, 5)}), Amounts{0});
+    EXPECT_EQ(charge(*ledger, {charge_of("a", 5, 5)}), "charged");
+  }
+  EXPECT_EQ(spent(*open(), {charge_of("a", 0, 5)}), Amounts{5}) << "after a restart, too";
 }
 
 TEST_F(LedgerTest, ARestartRefillsNothing) {
@@ -189,6 +218,7 @@ TEST_F(LedgerTest, WhatCannotBeWrittenIsNotCharged) {
   ASSERT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(database, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
   EXPECT_EQ(charge(*ledger, {charge_of("a", 1, 1)}), "storage");
+  EXPECT_EQ(spent(*ledger, {charge_of("a", 1, 1)}).size(), 0U);
   sqlite3_exec(database, "ROLLBACK", nullptr, nullptr, nullptr);
   sqlite3_close(database);
   EXPECT_EQ(charge(*ledger, {charge_of("a", 1, 1)}), "charged");
