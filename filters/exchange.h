@@ -2,10 +2,12 @@
 // out. Built by server/exchange, read and annotated by the filters; it knows no sockets.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
+#include "filters/approval/approvals.h"
 #include "filters/receipt/chain.h"
 #include "proxy/base/clock.h"
 #include "proxy/identity/identity.h"
@@ -29,6 +31,7 @@ struct Exchange {
   std::vector<std::string> receipts;     ///< to send on with the call, root first; empty: none
   std::string proof;                     ///< to send on with them; empty: none
   std::vector<receipt::Charge> charges;  ///< made for this call
+  std::optional<Approval> approval;      ///< used for this call
 };
 
 }  // namespace mandated

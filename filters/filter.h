@@ -9,10 +9,12 @@
 #include <string_view>
 #include <variant>
 
+#include "filters/approval/approvals.h"
 #include "filters/budget/ledger.h"
 #include "filters/exchange.h"
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/chain.h"
+#include "proxy/base/clock.h"
 #include "proxy/base/random.h"
 #include "proxy/base/result.h"
 #include "proxy/base/task.h"
@@ -43,6 +45,7 @@ class Filter {
 /// What a filter may use of its worker. All outlive the filters.
 struct FilterDeps {
   const config::Config& config;
+  Clock& clock;
   Rng& rng;
   std::string own_spiffe_id;  ///< empty where the proxy has no identity
   const receipt::AnchorSet& anchors;
@@ -50,6 +53,7 @@ struct FilterDeps {
   receipt::ChainCache& chains;     ///< this worker's
   receipt::ReplayMemory& replays;  ///< the process's
   Ledger& ledger;                  ///< the process's
+  Approvals& approvals;            ///< the process's
   fetch::Fetcher& fetcher;         ///< this worker's
   WalletSource* wallet = nullptr;  ///< null: none is configured
 };

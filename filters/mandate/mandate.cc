@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "filters/receipt/approval.h"
 #include "filters/receipt/issue.h"
 #include "proxy/json/json.h"
 
@@ -72,15 +73,15 @@ class MandateFilter final : public Filter {
     Checked<std::vector<Choice>> choices = decide(exchange);
     if (!choices) co_return Deny{std::move(choices).error()};
     if (choices->empty()) co_return Pass{};
-    Checked<void> charged;
+    Checked<void> taken;
     for (const Choice& choice : *choices) {
-      charged = co_await charge(exchange, *choice.chain);
-      if (charged) {
+      taken = co_await take(exchange, *choice.chain);
+      if (taken) {
         use(exchange, choice);
         co_return Pass{};
       }
     }
-    co_return Deny{std::move(charged).error()};
+    co_return Deny{std::move(taken).error()};
   }
 
   Task<void> on_unsent(Exchange& exchange) const override {
@@ -115,12 +116,51 @@ class MandateFilter final : public Filter {
     return from_wallet ? call_with_wallet(exchange) : call(exchange);
   }
 
-  // All budgets of the chain, or none. Where the chain is passed on, the far side, which acts on
-  // it, counts.
+  // What the call uses up: an approval, where one is asked for, and a share of the budgets. Where
+  // the chain is passed on, the far side, which acts on it, sees to both.
+  Task<Checked<void>> take(Exchange& exchange, const receipt::VerifiedChain& chain) const {
+    Checked<void> taken;
+    if (passes_on(exchange)) co_return taken;
+    Checked<std::optional<Approval>> approval = co_await approved(exchange, chain);
+    if (!approval) co_return tl::unexpected(std::move(approval).error());
+    taken = co_await charge(exchange, chain);
+    if (!taken || !*approval) co_return taken;
+    taken = use_up(exchange, chain, std::move(**approval));
+    if (!taken) co_await on_unsent(exchange);
+    co_return taken;
+  }
+
+  // nullopt where none is asked for.
+  Task<Checked<std::optional<Approval>>> approved(const Exchange& exchange,
+                                                  const receipt::VerifiedChain& chain) const {
+    Checked<std::optional<Approval>> none;
+    const auto approvers = receipt::approvers_of(chain, exchange.call.tool);
+    if (!approvers) co_return tl::unexpected(approvers.error());
+    if (*approvers == nullptr) co_return none;
+    Checked<Approval> found = co_await deps_.approvals.find(
+        chain, exchange.call.tool, arguments_of(exchange.call), **approvers, exchange.now,
+        deps_.fetcher, deps_.rng, deps_.clock);
+    if (!found) co_return tl::unexpected(std::move(found).error());
+    co_return std::optional<Approval>(std::move(*found));
+  }
+
+  // Once: the ticket is remembered for longer than any approval of it can be good.
+  Checked<void> use_up(Exchange& exchange, const receipt::VerifiedChain& chain,
+                       Approval approval) const {
+    deps_.approvals.forget(approval.ticket);
+    const receipt::Proof used{"approval " + approval.ticket, exchange.now};
+    Checked<void> first =
+        deps_.replays.remember(chain.holder_key(), used, exchange.now,
+                               receipt::kApprovalLifetimeMax + deps_.limits.iat_skew_max);
+    if (first) exchange.approval = std::move(approval);
+    if (!first) first.error().tool = exchange.call.tool;
+    return first;
+  }
+
+  // All budgets of the chain, or none.
   Task<Checked<void>> charge(Exchange& exchange, const receipt::VerifiedChain& chain) const {
     const std::string& tool = exchange.call.tool;
     Checked<void> outcome;
-    if (passes_on(exchange)) co_return outcome;
     Checked<std::vector<receipt::Charge>> charges =
         receipt::charges_of(chain, tool, arguments_of(exchange.call));
     if (!charges) {
@@ -155,7 +195,7 @@ class MandateFilter final : public Filter {
 
   static Checked<void> check_call(const receipt::VerifiedChain& chain, const protocol::Call& call) {
     Checked<void> granted = receipt::check_call(chain, call.tool, arguments_of(call));
-    if (granted) granted = receipt::check_conditions(chain, call.tool);
+    if (granted) granted = receipt::check_conditions(chain, call.tool, {.approval = true});
     return granted;
   }
 
@@ -256,9 +296,13 @@ class MandateFilter final : public Filter {
       return refuse(receipt::Code::kNoReceipt, call.tool,
                     "The wallet holds no delegation receipt; \"" + call.tool + "\" needs one.");
     }
-    std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
-      return std::pair(breadth(a.chain), a.entry) < std::pair(breadth(b.chain), b.entry);
-    });
+    // People are asked only where nothing else permits the call.
+    const auto rank = [&](const Choice& choice) {
+      const auto approvers = receipt::approvers_of(*choice.chain, call.tool);
+      return std::tuple(!approvers || *approvers != nullptr, breadth(choice.chain), choice.entry);
+    };
+    std::sort(choices.begin(), choices.end(),
+              [&](const Choice& a, const Choice& b) { return rank(a) < rank(b); });
     return choices;
   }
 

@@ -117,10 +117,11 @@ Checked<const Anchor*> check_approval(std::string_view approval, const AskedCall
   return anchor;
 }
 
-Checked<void> check_approvals(std::span<const std::string_view> approvals, const AskedCall& call,
-                              const Approvers& approvers, const AnchorSet& anchors, Seconds now,
-                              const Limits& limits) {
-  std::set<std::string_view> signers;
+Checked<std::vector<std::string>> check_approvals(std::span<const std::string_view> approvals,
+                                                  const AskedCall& call, const Approvers& approvers,
+                                                  const AnchorSet& anchors, Seconds now,
+                                                  const Limits& limits) {
+  std::set<std::string> signers;
   if (approvals.size() > approvers.keys.size())
     return no("There are more approvals than approvers.");
   for (const std::string_view approval : approvals) {
@@ -135,7 +136,7 @@ Checked<void> check_approvals(std::span<const std::string_view> approvals, const
     return no("The call has " + std::to_string(signers.size()) + " of " +
               std::to_string(approvers.min) + " approvals.");
   }
-  return {};
+  return std::vector<std::string>(signers.begin(), signers.end());
 }
 
 Checked<const Approvers*> approvers_of(const VerifiedChain& chain, std::string_view tool) {

@@ -45,9 +45,10 @@ std::string sign_approval(const AskedCall& call, const PrivateKey& key, Seconds 
 /// each for exactly this call and good at `now`. `anchors` holds the keys, passkeys among them;
 /// which of them may approve is the receipt's to say. One approval that is no good makes all of
 /// them no good: kApprovalRequired, with what is wrong.
-Checked<void> check_approvals(std::span<const std::string_view> approvals, const AskedCall& call,
-                              const Approvers& approvers, const AnchorSet& anchors, Seconds now,
-                              const Limits& limits = {});
+Checked<std::vector<std::string>> check_approvals(std::span<const std::string_view> approvals,
+                                                  const AskedCall& call, const Approvers& approvers,
+                                                  const AnchorSet& anchors, Seconds now,
+                                                  const Limits& limits = {});
 
 /// The key, out of `anchors`, that signed this one approval, if it is good by itself. For whoever
 /// collects them.

@@ -57,6 +57,8 @@ struct Refusal {
   std::string argument;
   std::string constraint;  ///< the constraint that failed, as JSON
   std::string sentence;    ///< for people; a full sentence
+  std::string ticket;      ///< of the question that people were asked about the call
+  std::string url;         ///< of the page where they can answer it
 };
 
 /// A refusal that names no hop, tool or argument yet.

@@ -107,6 +107,8 @@ std::string serialize(const Record& record) {
   line.texts("chain", record.chain);
   line.text("user", record.user);
   line.text("intent", record.intent);
+  line.text("ticket", record.ticket);
+  line.texts("approved_by", record.approved_by);
   line.text("verdict", record.permit ? "permit" : "deny");
   if (record.refusal) line.refusal(*record.refusal);
   line.text("upstream", record.upstream);

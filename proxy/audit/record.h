@@ -44,6 +44,8 @@ struct Record {
   std::vector<std::string> chain;  ///< jti of each hop, root first
   std::string user;
   std::string intent;
+  std::string ticket;                    ///< of the question that people answered with yes
+  std::vector<std::string> approved_by;  ///< thumbprints (RFC 7638) of the keys that signed it
   bool permit = false;
   std::optional<Refusal> refusal;
   std::string upstream;

@@ -213,6 +213,8 @@ std::string refusal_response(std::string_view id, const RefusalFacts& facts) {
                data);
   }
   add_member("sentence", json::quoted(facts.sentence), data);
+  if (!facts.ticket.empty()) add_member("ticket", json::quoted(facts.ticket), data);
+  if (!facts.url.empty()) add_member("url", json::quoted(facts.url), data);
   data += '}';
   return error_response(id, kCallRefused, facts.sentence, data);
 }

@@ -128,6 +128,8 @@ struct RefusalFacts {
   std::string_view argument;
   std::string_view constraint;  ///< JSON
   std::string_view sentence;
+  std::string_view ticket;  ///< of a question to people
+  std::string_view url;     ///< where they can answer it
 };
 /// Code -32010; the message is the sentence.
 std::string refusal_response(std::string_view id, const RefusalFacts& facts);

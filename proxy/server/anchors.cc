@@ -83,8 +83,9 @@ std::vector<config::Problem> check_anchors(const config::Receipts& config) {
   return problems;
 }
 
-Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
-  std::vector<receipt::Anchor> anchors;
+Result<Anchors> load_anchors(const config::Receipts& config) {
+  std::vector<receipt::Anchor> roots;
+  std::vector<receipt::Anchor> approvers;
   for (std::size_t at = 0; at < config.anchors.size(); ++at) {
     const config::Anchor& wanted = config.anchors[at];
     auto anchor = load_anchor(wanted);
@@ -92,9 +93,10 @@ Result<receipt::AnchorSet> load_anchors(const config::Receipts& config) {
       const std::string where = path_of(at) + (wanted.file.empty() ? "" : " (" + wanted.file + ")");
       return fail(Code::kInvalidConfig, where + ": " + anchor.error().text);
     }
-    anchors.push_back(std::move(*anchor));
+    if (wanted.use == config::AnchorUse::kRoots) roots.push_back(*anchor);
+    approvers.push_back(std::move(*anchor));
   }
-  return receipt::AnchorSet(std::move(anchors));
+  return Anchors{receipt::AnchorSet(std::move(roots)), receipt::AnchorSet(std::move(approvers))};
 }
 
 }  // namespace mandated::server

@@ -13,7 +13,12 @@ namespace mandated::server {
 /// its entry; `file` is left empty. Reads no files.
 std::vector<config::Problem> check_anchors(const config::Receipts& config);
 
+struct Anchors {
+  receipt::AnchorSet roots;      ///< who may sign root receipts
+  receipt::AnchorSet approvers;  ///< these and those who may only approve calls
+};
+
 /// Reads the files that are named. kInvalidConfig says which anchor is wrong, and why.
-Result<receipt::AnchorSet> load_anchors(const config::Receipts& config);
+Result<Anchors> load_anchors(const config::Receipts& config);
 
 }  // namespace mandated::server

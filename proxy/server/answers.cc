@@ -82,8 +82,14 @@ int status_of(const Error& error) {
 http::Response refused(const protocol::Call* call, const receipt::Refusal& refusal) {
   const std::string_view code = receipt::to_string(refusal.code);
   if (is_request(call)) {
-    const protocol::RefusalFacts facts{
-        code, refusal.hop, refusal.tool, refusal.argument, refusal.constraint, refusal.sentence};
+    const protocol::RefusalFacts facts{code,
+                                       refusal.hop,
+                                       refusal.tool,
+                                       refusal.argument,
+                                       refusal.constraint,
+                                       refusal.sentence,
+                                       refusal.ticket,
+                                       refusal.url};
     return http::make_response(200, "application/json",
                                protocol::refusal_response(call->id, facts));
   }
@@ -92,6 +98,8 @@ http::Response refused(const protocol::Call* call, const receipt::Refusal& refus
   add_member(json, "tool", refusal.tool);
   add_member(json, "argument", refusal.argument);
   if (!refusal.constraint.empty()) json += ",\"constraint\":" + refusal.constraint;
+  add_member(json, "ticket", refusal.ticket);
+  add_member(json, "url", refusal.url);
   return http::make_response(403, "application/problem+json", json + "}");
 }
 

@@ -462,6 +462,9 @@ void Run::describe_call(audit::Record& record) const {
   for (std::size_t hop = 0; hop < chain.size(); ++hop) record.chain.push_back(chain.jti(hop));
   record.user = chain.mandate(0).user.value_or("");
   record.intent = chain.mandate(0).intent.value_or("");
+  if (!exchange_.approval) return;
+  record.ticket = exchange_.approval->ticket;
+  record.approved_by = exchange_.approval->by;
 }
 
 void Run::count(const audit::Record& outcome) const {

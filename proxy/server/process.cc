@@ -109,11 +109,12 @@ class Process {
   ProcessOptions options_;
   admin::Health health_;
   admin::Metrics metrics_;
-  receipt::AnchorSet anchors_;
+  Anchors anchors_;
   receipt::ReplayMemory replays_;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Approvals> approvals_;
   std::unique_ptr<ProofJournal> proofs_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
@@ -140,11 +141,13 @@ Result<void> Process::start() {
   TRY(ledger_, open_ledger(config_.receipts.ledger));
   TRY(proofs_,
       ProofJournal::open(config_.audit.file + ".proofs", home().clock.wall_seconds(), replays_));
+  approvals_ = std::make_unique<Approvals>(config_.receipts.consent_url, anchors_.approvers,
+                                           receipt_limits(config_.receipts.limits));
   TRY(tls::WebRootsPtr web_roots, load_web_roots(config_.fetch));
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
-  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_, replays_, *ledger_,
-                                     session_key, std::move(web_roots));
+  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_, *ledger_,
+                                     *approvals_, session_key, std::move(web_roots));
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

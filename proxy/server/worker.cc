@@ -68,6 +68,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
   fetcher_ = fetch::make_fetcher(dialer, clock_, background_, shared_.web_roots);
   const config::Config& config = shared_.config;
   const FilterDeps deps{config,
+                        clock_,
                         rng_,
                         config.identity ? config.identity->embedded.spiffe_id : std::string(),
                         shared_.anchors,
@@ -75,6 +76,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         chains_,
                         shared_.replays,
                         shared_.ledger,
+                        shared_.approvals,
                         *fetcher_,
                         wallet_.get()};
   TRY(filters_, make_filter_chain(deps));

@@ -35,6 +35,7 @@ struct Shared {
   const receipt::AnchorSet& anchors;
   receipt::ReplayMemory& replays;
   Ledger& ledger;
+  Approvals& approvals;
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers

@@ -122,7 +122,8 @@ struct Proxy {
         std::shared_ptr<const Wallet> wallet, const receipt::AnchorSet& anchors)
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
-        shared{config, audit, metrics, anchors, replays, ledger, {}} {
+        approvals("", anchors, receipt::Limits{}),
+        shared{config, audit, metrics, anchors, replays, ledger, approvals, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
     worker =
@@ -137,6 +138,7 @@ struct Proxy {
   admin::Metrics metrics;
   receipt::ReplayMemory replays{1U << 16U};
   CountingLedger ledger;
+  Approvals approvals;
   server::Shared shared;
   std::unique_ptr<server::Worker> worker;
 };

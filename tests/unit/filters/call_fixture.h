@@ -12,6 +12,7 @@
 #include "filters/receipt/issue.h"
 #include "proxy/protocol/mcp.h"
 #include "tests/support/fake_fetcher.h"
+#include "tests/support/sim_clock.h"
 
 namespace mandated::test {
 
@@ -82,9 +83,8 @@ struct CallFixture {
   }
 
   FilterDeps deps() {
-    return FilterDeps{
-        config,  rng,     std::string(kAgent), anchors, receipt::Limits{}, cache, replays,
-        *ledger, fetcher, wallet.get()};
+    return FilterDeps{config, clock,   rng,     std::string(kAgent), anchors, receipt::Limits{},
+                      cache,  replays, *ledger, approvals,           fetcher, wallet.get()};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
@@ -93,7 +93,10 @@ struct CallFixture {
   receipt::ChainCache cache;
   receipt::ReplayMemory replays;
   std::unique_ptr<Ledger> ledger = make_memory_ledger();
+  Approvals approvals{"https://consent.test.example", anchors, receipt::Limits{}};
   FakeFetcher fetcher;
+  boost::asio::io_context context{1};
+  SimClock clock{context};
   SystemRng rng;
   config::Config config;
   config::Route route;

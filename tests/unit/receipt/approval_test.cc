@@ -40,7 +40,9 @@ AskedCall asked() {
           .intent = "Pay the \"rent\""};
 }
 
-std::string why(const Checked<void>& checked) { return checked ? "" : checked.error().sentence; }
+std::string why(const Checked<std::vector<std::string>>& checked) {
+  return checked ? "" : checked.error().sentence;
+}
 
 class Approval : public ::testing::Test {
  protected:

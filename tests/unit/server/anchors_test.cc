@@ -55,7 +55,7 @@ class LoadAnchors : public testing::Test {
     std::ofstream(path, std::ios::binary) << text;
     return path;
   }
-  static Result<receipt::AnchorSet> load(const config::Anchor& anchor) {
+  static Result<Anchors> load(const config::Anchor& anchor) {
     config::Receipts receipts;
     receipts.anchors = {key(kKey), anchor};
     return load_anchors(receipts);
@@ -80,11 +80,11 @@ TEST_F(LoadAnchors, TakesEachKind) {
   for (const config::Anchor& kind : kinds) {
     const auto loaded = load(kind);
     ASSERT_TRUE(loaded) << loaded.error().text;
-    const receipt::Anchor& anchor = loaded->anchors().at(1);
+    const receipt::Anchor& anchor = loaded->roots.anchors().at(1);
     EXPECT_EQ(anchor.user, "mailto:a@b.example");
     EXPECT_NE(anchor.ceiling, nullptr);
     EXPECT_EQ(anchor.passkey.has_value(), !kind.webauthn.empty());
-    EXPECT_EQ(loaded->anchors().at(0).ceiling, nullptr);
+    EXPECT_EQ(loaded->roots.anchors().at(0).ceiling, nullptr);
   }
 }
 
@@ -92,10 +92,21 @@ TEST_F(LoadAnchors, AFileMaySayItAll) {
   const std::string whole = R"({"ceiling":{"depth":1},"webauthn":)" + passkey() + "}";
   const auto loaded = load(file(write(whole), "mailto:a@b.example"));
   ASSERT_TRUE(loaded) << loaded.error().text;
-  EXPECT_TRUE(loaded->anchors().at(1).passkey);
-  EXPECT_NE(loaded->anchors().at(1).ceiling, nullptr);
+  EXPECT_TRUE(loaded->roots.anchors().at(1).passkey);
+  EXPECT_NE(loaded->roots.anchors().at(1).ceiling, nullptr);
   expect_wrong(file(write(whole), "mailto:c@d.example"), "another user");
   expect_wrong(file(write(whole), "", "{}"), "carries a ceiling already");
+}
+
+TEST_F(LoadAnchors, ThoseThatOnlyApproveSignNoRoots) {
+  config::Anchor approver = registered(passkey());
+  approver.use = config::AnchorUse::kApprovals;
+  const auto loaded = load(approver);
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  ASSERT_EQ(loaded->roots.anchors().size(), 1U);
+  EXPECT_FALSE(loaded->roots.anchors().at(0).passkey);
+  ASSERT_EQ(loaded->approvers.anchors().size(), 2U);
+  EXPECT_TRUE(loaded->approvers.anchors().at(1).passkey);
 }
 
 TEST_F(LoadAnchors, WhatIsWrongIsNamed) {

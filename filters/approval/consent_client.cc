@@ -1,0 +1,115 @@
+#include "filters/approval/consent_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/json/json.h"
+
+namespace mandated {
+
+namespace {
+
+constexpr std::size_t kAnswerBytesMax = 1U << 20U;
+constexpr std::size_t kUrlBytesMax = 2048;
+constexpr std::size_t kIdBytesMax = 128;
+
+std::string question(const receipt::AskedCall& call, const receipt::Approvers& approvers) {
+  std::string text = R"({"kind":"approval","args":)" + call.arguments;
+  const auto add = [&](std::string_view name, const std::optional<std::string>& value) {
+    if (value) text.append(",\"").append(name).append("\":").append(json::quoted(*value));
+  };
+  add("ticket", call.ticket);
+  add("receipt", call.receipt);
+  add("tool", call.tool);
+  add("holder", call.holder);
+  add("user", call.user);
+  add("intent", call.intent);
+  text += R"(,"approvers":{"keys":[)";
+  for (const std::string& key : approvers.keys) {
+    if (text.back() != '[') text += ',';
+    json::append_quoted(key, text);
+  }
+  return text + "],\"min\":" + std::to_string(approvers.min) + "}}";
+}
+
+Error strange(std::string_view what) {
+  return {Code::kProtocol, Side::kLocal, "the consent service " + std::string(what)};
+}
+
+Result<json::Document> read_object(const std::string& body) {
+  auto document = json::Document::parse(body, {.bytes_max = kAnswerBytesMax, .depth_max = 32});
+  if (!document || !document->root().is_object())
+    return tl::unexpected(strange("answered with what is no JSON object"));
+  return std::move(*document);
+}
+
+// Characters that can stand in a path as they are.
+bool is_id(std::string_view text) {
+  return !text.empty() && text.size() <= kIdBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+         });
+}
+
+// It is shown to people and to agents: a plain address of a page, nothing that could run.
+bool is_page(std::string_view url) {
+  return url.size() <= kUrlBytesMax &&
+         (url.starts_with("https://") || url.starts_with("http://localhost")) &&
+         std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+Result<Answer> read_answer(const json::Value& root) {
+  const auto status = root.find_string("status");
+  if (status == "pending") return Answer{AnswerState::kPending, {}};
+  if (status == "refused") return Answer{AnswerState::kRefused, {}};
+  if (status == "expired") return Answer{};
+  const json::Value* approvals = root.find("approvals");
+  if (status != "signed" || approvals == nullptr || !approvals->is_array())
+    return tl::unexpected(strange("answered neither yes nor no"));
+  Answer answer{AnswerState::kSigned, {}};
+  for (const json::Value& each : approvals->array()) {
+    if (!each.is_string()) return tl::unexpected(strange("gave an approval that is no token"));
+    answer.approvals.emplace_back(each.string());
+  }
+  return answer;
+}
+
+}  // namespace
+
+Task<Result<Asked>> put_question(fetch::Fetcher& fetcher, std::string_view consent_url,
+                                 const receipt::AskedCall& call,
+                                 const receipt::Approvers& approvers, Clock::Time deadline) {
+  fetch::Request request;
+  request.method = "POST";
+  request.url = std::string(consent_url) + "/requests";
+  request.accept = "application/json";
+  request.content_type = "application/json";
+  request.body = question(call, approvers);
+  request.answer_bytes_max = kAnswerBytesMax;
+  CO_TRY(const fetch::Response response, co_await fetcher.fetch(request, deadline));
+  if (response.status != 201)
+    co_return tl::unexpected(strange("answered with status " + std::to_string(response.status)));
+  CO_TRY(const json::Document document, read_object(response.body));
+  const auto id = document.root().find_string("id");
+  const auto url = document.root().find_string("url");
+  if (!id || !url || !is_id(*id) || !is_page(*url))
+    co_return tl::unexpected(strange("did not say where the question stands"));
+  co_return Asked{std::string(*id), std::string(*url)};
+}
+
+Task<Result<Answer>> get_answer(fetch::Fetcher& fetcher, std::string_view consent_url,
+                                std::string_view id, Clock::Time deadline) {
+  fetch::Request request;
+  request.url = std::string(consent_url) + "/requests/" + std::string(id);
+  request.accept = "application/json";
+  request.answer_bytes_max = kAnswerBytesMax;
+  CO_TRY(const fetch::Response response, co_await fetcher.fetch(request, deadline));
+  if (response.status == 404 || response.status == 410) co_return Answer{};
+  if (response.status != 200)
+    co_return tl::unexpected(strange("answered with status " + std::to_string(response.status)));
+  CO_TRY(const json::Document document, read_object(response.body));
+  co_return read_answer(document.root());
+}
+
+}  // namespace mandated
