@@ -42,6 +42,9 @@ struct Call {
   std::string version;     ///< protocol revision, e.g. "2025-11-25"; assumed where not sent
   std::string session_id;  ///< Mcp-Session-Id; empty without, and under 2026-07-28
 
+  /// The client can be asked to open a page (elicitation in URL mode).
+  bool opens_pages = false;
+
   /// True when it names no tool: open by default, lists are filtered on the way back.
   bool is_discovery = false;
   List list = List::kNone;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/protocol/elicitation.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/rewrite.h"
 
@@ -18,14 +19,17 @@ constexpr auto kCallMembers = std::to_array<std::string_view>(
 // Names that receipts use for something else (receipts.md section 6).
 constexpr auto kReservedSchemes = std::to_array<std::string_view>({"mcp:", "a2a:"});
 
-Accepted<std::string> read_session_id(const http::Fields& fields) {
-  if (fields.count("mcp-session-id") == 0) return std::string();
-  const auto id = fields.single("mcp-session-id");
-  if (!id || id->empty() || id->size() > kSessionIdBytesMax ||
-      !std::all_of(id->begin(), id->end(), [](char c) { return c > 0x20 && c < 0x7F; })) {
+Accepted<void> read_session_id(const http::Fields& fields, Call& call) {
+  if (fields.count("mcp-session-id") == 0) return {};
+  const auto given = fields.single("mcp-session-id");
+  std::string id(given.value_or(""));
+  call.opens_pages = unmark_session(id);
+  if (id.empty() || id.size() > kSessionIdBytesMax ||
+      !std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; })) {
     return reject(400, kInvalidRequest, "The Mcp-Session-Id header is malformed.");
   }
-  return std::string(*id);
+  call.session_id = std::move(id);
+  return {};
 }
 
 Accepted<void> read_tool_call(Call& call, const ToolNaming& naming) {
@@ -96,7 +100,7 @@ Accepted<Call> understand_stream(const http::RequestHead& head, std::string_view
   call.is_discovery = true;
   if (call.kind == CallKind::kStream) call.list = List::kAny;
   TRY(call.version, check_stream_headers(head, options));
-  TRY(call.session_id, read_session_id(head.fields));
+  CHECK(read_session_id(head.fields, call));
   if (!body.empty()) {
     return reject(400, kInvalidRequest, "A " + head.method + " request has no body here.");
   }
@@ -154,9 +158,14 @@ Accepted<Call> understand(const http::RequestHead& head, std::string_view body,
   call.method = message.method();
   call.id = message.is_request() ? message.id() : "null";
   call.version = version_of(message, std::move(version));
-  call.message = std::move(message);
   if (call.version != kStateless) {
-    TRY(call.session_id, read_session_id(head.fields));
+    CHECK(read_session_id(head.fields, call));
+    call.message = std::move(message);
+  } else {
+    bool repeated = false;
+    TRY(call.message, without_page_state(std::move(message), options.limits, repeated));
+    call.opens_pages =
+        !repeated && says_it_opens_pages(*call.message) && !call.message->param("requestState");
   }
   CHECK(read_call(call, options));
   TRY(Delegation delegation, read_delegation(head.fields, &*call.message, options));

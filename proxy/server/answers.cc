@@ -3,6 +3,7 @@
 #include <string>
 
 #include "proxy/json/json.h"
+#include "proxy/protocol/elicitation.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/sse.h"
 
@@ -90,8 +91,10 @@ http::Response refused(const protocol::Call* call, const receipt::Refusal& refus
                                        refusal.sentence,
                                        refusal.ticket,
                                        refusal.url};
-    return http::make_response(200, "application/json",
-                               protocol::refusal_response(call->id, facts));
+    const bool page = call->opens_pages && !refusal.url.empty();
+    return http::make_response(
+        200, "application/json",
+        page ? protocol::page_request(*call, facts) : protocol::refusal_response(call->id, facts));
   }
   std::string json = problem_json(403, code, refusal.sentence);
   if (refusal.hop >= 0) json += ",\"hop\":" + std::to_string(refusal.hop);

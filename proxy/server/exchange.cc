@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "proxy/base/log.h"
+#include "proxy/protocol/elicitation.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/sse.h"
 #include "proxy/route/route.h"
@@ -86,6 +87,7 @@ class Run {
   Task<http::Response> forward(Permit permit);
   Task<Result<http::Response>> narrow(http::Response response);
   Task<Result<http::Response>> hold(http::Response response);
+  void mark_session(http::Fields& fields) const;
   Task<void> send(http::Response response);
 
   std::optional<http::Response> refuse_caller() const;
@@ -319,6 +321,7 @@ Task<http::Response> Run::forward(Permit permit) {
   if (!gone_) response = co_await upstream.forward(std::move(permit), outgoing);
   if (response) response = co_await narrow(std::move(*response));
   if (response) response = co_await hold(std::move(*response));
+  if (response) mark_session(response->head.fields);
   if (!response) {
     failure_ = response.error();
     worker_.shared().metrics.upstream_failed(exchange_.route->upstream, failure_->code);
@@ -364,6 +367,14 @@ Task<Result<http::Response>> Run::narrow(http::Response response) {
   response.head.fields.set("content-length", std::to_string(filtered->size()));
   response.body = std::make_unique<http::StringBody>(*filtered);
   co_return response;
+}
+
+void Run::mark_session(http::Fields& fields) const {
+  if (!understood_ || exchange_.call.method != "initialize") return;
+  const auto session_id = fields.single("mcp-session-id");
+  if (session_id && protocol::says_it_opens_pages(*exchange_.call.message)) {
+    fields.set("mcp-session-id", protocol::mark_session(*session_id));
+  }
 }
 
 // A JSON answer of modest size is complete before its first byte goes out.

@@ -44,6 +44,23 @@ TEST(Answers, ARefusedRequestGetsAJsonRpcErrorWithItsOwnId) {
   EXPECT_EQ(data->find("constraint")->find_string("value"), "/a");
 }
 
+TEST(Answers, WherePeopleCanDecideStandsInTheAnswer) {
+  receipt::Refusal refusal = example();
+  refusal.ticket = "0123";
+  refusal.url = "https://consent.example/q";
+  protocol::Call call;
+  call.id = "7";
+  const std::string told = body_of(refused(&call, refusal));
+  EXPECT_NE(told.find(R"("code":-32010)"), std::string::npos);
+  EXPECT_NE(told.find(R"("ticket":"0123","url":"https://consent.example/q")"), std::string::npos);
+  call.opens_pages = true;
+  EXPECT_NE(body_of(refused(&call, refusal)).find(R"("code":-32042)"), std::string::npos);
+  EXPECT_NE(body_of(refused(&call, example())).find(R"("code":-32010)"), std::string::npos);
+  call.kind = protocol::CallKind::kStream;
+  EXPECT_NE(body_of(refused(&call, refusal)).find(R"("url":"https://consent.example/q")"),
+            std::string::npos);
+}
+
 TEST(Answers, WhatIsNoRequestGetsAProblemDocument) {
   protocol::Call stream;
   stream.kind = protocol::CallKind::kStream;
