@@ -4,17 +4,10 @@ every way that the SDK speaks: with sessions (2025-11-25), without (2026-07-28),
 """
 
 import json
-import os
-import socket
-import subprocess
 import sys
-import time
 
-from support import AGENT, CACHE, ROOT, TOOL, WORKERS, World, free_port, key_of, main
+from support import AGENT, PYTHON, TOOL, WORKERS, World, free_port, main, python_packages
 
-PYTHON = ROOT / "tests" / "real" / "python"
-PACKAGES = CACHE / f"mcp-{key_of(PYTHON / 'requirements.txt')}"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
 CALLS = [["read_report", {"name": "q3"}], ["read_report", {"name": "q4"}], ["delete_report", {"name": "q3"}]]
 
 
@@ -37,29 +30,8 @@ class Sdk(World):
         }, "outbound")
         self.url = f"http://127.0.0.1:{near.port}/mcp"
 
-    def http_server(self):
-        port = free_port()
-        with (self.folder / "server.log").open("wb") as log:
-            server = subprocess.Popen([sys.executable, PYTHON / "sdk_server.py", str(port)], env=ENVIRONMENT,
-                                      stdout=log, stderr=log)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return {"url": f"http://127.0.0.1:{port}/mcp"}
-            time.sleep(0.05)
-        self.fail((self.folder / "server.log").read_text())
-
-    def run_client(self, mode):
-        done = subprocess.run([sys.executable, PYTHON / "sdk_client.py", self.url, mode], input=json.dumps(CALLS),
-                              env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
-        return json.loads(done.stdout)
-
     def assert_held_to_the_receipt(self, mode, tools, allowed_text):
-        seen = self.run_client(mode)
+        seen = self.sdk_client(self.url, mode, CALLS)
         self.assertEqual(seen["tools"], tools)
         allowed, other, deleted = seen["answers"]
         self.assertEqual((allowed["text"], allowed["is_error"]), (allowed_text, False))
@@ -68,7 +40,7 @@ class Sdk(World):
             self.assertTrue(refusal["error"]["message"].endswith("."), refusal)
 
     def test_a_server_over_http(self):
-        self.begin(self.http_server())
+        self.begin(self.sdk_server())
         for mode in ("legacy", "auto", "2026-07-28"):
             with self.subTest(mode):
                 self.assert_held_to_the_receipt(mode, ["read_report"], "report q3")
@@ -76,7 +48,7 @@ class Sdk(World):
         self.assert_verifies("outbound")
 
     def test_a_server_over_stdio(self):
-        self.begin({"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(PACKAGES)}})
+        self.begin({"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(python_packages())}})
         for mode in ("legacy", "auto", "2026-07-28"):
             with self.subTest(mode):
                 self.assert_held_to_the_receipt(mode, ["read_report"], "report q3")

@@ -28,6 +28,8 @@ BINARY = os.environ.get("MANDATED_BINARY") or str(ROOT / "build" / "release" / "
 CACHE = pathlib.Path(os.environ.get("MANDATED_CACHE") or pathlib.Path(
     os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mandated")
 
+PYTHON = ROOT / "tests" / "real" / "python"
+
 DOMAIN = "acme.example"
 AGENT = f"spiffe://{DOMAIN}/agent/x"
 OTHER_AGENT = f"spiffe://{DOMAIN}/agent/y"
@@ -38,6 +40,15 @@ STATELESS = "2026-07-28"
 def key_of(path):
     """How tools/setup names what it made from a pinned list."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def python_packages():
+    """Where tools/setup put the official Python SDK and what it needs."""
+    return CACHE / f"mcp-{key_of(PYTHON / 'requirements.txt')}"
+
+
+def python_environment():
+    return {**os.environ, "PYTHONPATH": str(python_packages()), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def free_port():
@@ -127,6 +138,29 @@ class World(unittest.TestCase):
         fake = FakeServer(behaviour)
         self.addCleanup(fake.close)
         return fake
+
+    def sdk_server(self):
+        """A server of the official Python SDK over HTTP, as an upstream: tools read_report and delete_report."""
+        port = free_port()
+        with (self.folder / "server.log").open("wb") as log:
+            server = subprocess.Popen([sys.executable, PYTHON / "sdk_server.py", str(port)], env=python_environment(),
+                                      stdout=log, stderr=log)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return {"url": f"http://127.0.0.1:{port}/mcp"}
+            time.sleep(0.05)
+        self.fail((self.folder / "server.log").read_text())
+
+    def sdk_client(self, url, mode, calls, *words):
+        """What a client of the official Python SDK got for these calls; see python/sdk_client.py."""
+        done = subprocess.run([sys.executable, PYTHON / "sdk_client.py", url, mode, *words], input=json.dumps(calls),
+                              env=python_environment(), capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+        return json.loads(done.stdout)
 
     # ---- what was recorded ----------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""A client of the official Python SDK: sdk_client.py URL MODE, then calls as JSON on standard input,
-[[tool, arguments], …]; prints {"tools": […], "answers": […]}.
+"""A client of the official Python SDK: sdk_client.py URL MODE [pages], then calls as JSON on standard input,
+[[tool, arguments], …]; prints {"tools": […], "answers": […], "pages": […]}. With `pages` it opens pages that it is asked
+to open (elicitation in URL mode): it fetches them, as a person's browser would.
 """
 
 import json
 import sys
+import urllib.request
 
 import anyio
-from mcp import Client
+from mcp import Client, types
 from mcp.shared.exceptions import MCPError
 
 
@@ -19,12 +21,21 @@ async def ask(client, tool, arguments):
     return {"text": result.content[0].text, "is_error": bool(result.is_error)}
 
 
+PAGES = []
+
+
+async def open_page(_, params):
+    PAGES.append(params.url)
+    await anyio.to_thread.run_sync(lambda: urllib.request.urlopen(params.url).read())
+    return types.ElicitResult(action="accept")
+
+
 async def main():
-    url, mode = sys.argv[1:]
-    async with Client(url, mode=mode) as client:
+    url, mode, *pages = sys.argv[1:]
+    async with Client(url, mode=mode, elicitation_callback=open_page if pages else None) as client:
         tools = [tool.name for tool in (await client.list_tools()).tools]
         answers = [await ask(client, *call) for call in json.load(sys.stdin)]
-    print(json.dumps({"tools": tools, "answers": answers}))
+    print(json.dumps({"tools": tools, "answers": answers, "pages": PAGES}))
 
 
 anyio.run(main)
