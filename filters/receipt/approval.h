@@ -2,7 +2,7 @@
 // of type `delegation-approval+jwt`, signed with EdDSA, ES256 or a passkey (WebAuthn, as roots
 // are). Its payload, in RFC 8785 form, says all of the call and nothing else:
 //   {"args": {…}, "exp": n, "holder"?: …, "iat": n, "intent"?: …, "jti": ticket,
-//    "receipt": digest of the chain, "tool": …, "user"?: …}
+//    "receipt": par_hash of the chain, "tool": …, "user"?: …}
 // `holder` is who presents the receipt; `user` and `intent` are the chain's, so that what a person
 // is shown is what is signed, and what is signed is compared with the chain. Pure.
 #pragma once

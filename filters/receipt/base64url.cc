@@ -11,18 +11,23 @@ constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::uint32_t kInvalid = 0x80000000U;
 
-constexpr std::array<std::uint32_t, 256> make_table() {
-  std::array<std::uint32_t, 256> table{};
+using Table = std::array<std::uint32_t, 256>;
+
+// What each character stands for, at its place among the 24 bits of four.
+constexpr Table make_table(std::uint32_t shift) {
+  Table table{};
   for (auto& entry : table) entry = kInvalid;
   for (std::uint32_t i = 0; i < kAlphabet.size(); ++i)
-    table[static_cast<unsigned char>(kAlphabet[i])] = i;
+    table[static_cast<unsigned char>(kAlphabet[i])] = i << shift;
   return table;
 }
 
-constexpr auto kTable = make_table();
+constexpr std::array<Table, 4> kTables{make_table(18), make_table(12), make_table(6),
+                                       make_table(0)};
 
-std::uint32_t digit(std::string_view text, std::size_t at) {
-  return kTable[static_cast<unsigned char>(text[at])];
+template <std::size_t kPlace>
+std::uint32_t digit(const char* four) {
+  return kTables[kPlace][static_cast<unsigned char>(four[kPlace])];
 }
 
 char byte_of(std::uint32_t bits) {
@@ -33,15 +38,13 @@ char byte_of(std::uint32_t bits) {
 bool decode_tail(std::string_view tail, char* out) {
   if (tail.empty()) return true;
   if (tail.size() == 1) return false;
-  const std::uint32_t high = (digit(tail, 0) << 18U) | (digit(tail, 1) << 12U);
+  std::uint32_t bits = digit<0>(tail.data()) | digit<1>(tail.data());
   if (tail.size() == 2) {
-    if (((digit(tail, 0) | digit(tail, 1)) & kInvalid) != 0 || (high & 0xFFFFU) != 0) return false;
-    out[0] = byte_of(high >> 16U);
-    return true;
+    out[0] = byte_of(bits >> 16U);
+    return (bits & (kInvalid | 0xFFFFU)) == 0;
   }
-  const std::uint32_t bits = high | (digit(tail, 2) << 6U);
-  if (((digit(tail, 0) | digit(tail, 1) | digit(tail, 2)) & kInvalid) != 0 || (bits & 0xFFU) != 0)
-    return false;
+  bits |= digit<2>(tail.data());
+  if ((bits & (kInvalid | 0xFFU)) != 0) return false;
   out[0] = byte_of(bits >> 16U);
   out[1] = byte_of(bits >> 8U);
   return true;
@@ -78,12 +81,9 @@ std::optional<std::string> decode_base64url(std::string_view text) {
   std::uint32_t invalid = 0;
   std::size_t at = 0;
   for (; at + 4 <= text.size(); at += 4, to += 3) {
-    const std::uint32_t a = digit(text, at);
-    const std::uint32_t b = digit(text, at + 1);
-    const std::uint32_t c = digit(text, at + 2);
-    const std::uint32_t d = digit(text, at + 3);
-    invalid |= a | b | c | d;
-    const std::uint32_t bits = (a << 18U) | (b << 12U) | (c << 6U) | d;
+    const char* const four = text.data() + at;
+    const std::uint32_t bits = digit<0>(four) | digit<1>(four) | digit<2>(four) | digit<3>(four);
+    invalid |= bits;
     to[0] = byte_of(bits >> 16U);
     to[1] = byte_of(bits >> 8U);
     to[2] = byte_of(bits);

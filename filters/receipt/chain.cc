@@ -24,7 +24,6 @@ struct Hop {
   Segments segments;  // views into the caller's tokens: not to be used after verification
   json::Document payload;
   Claims claims;
-  std::string account;
 };
 
 std::string name_of(std::size_t hop) {
@@ -58,14 +57,11 @@ Checked<void> check_now(const Claims& claims, std::size_t hop, Seconds now, Seco
 
 class Verified final : public VerifiedChain {
  public:
-  Verified(std::vector<Hop> hops, std::string_view root_signer, Seconds skew, const Sha256& digest)
-      : hops_(std::move(hops)), skew_(skew), digest_(encode_base64url(digest)) {
-    std::string_view signer = root_signer;
-    for (Hop& hop : hops_) {
-      const std::array<std::string_view, 2> parts{signer, hop.claims.jti};
-      hop.account = encode_base64url(sha256_framed(parts));
-      signer = hop.claims.holder.thumbprint();
-    }
+  Verified(std::vector<Hop> hops, std::string_view root_signer, Seconds skew)
+      : hops_(std::move(hops)),
+        root_signer_(root_signer),
+        skew_(skew),
+        digest_(sha256_text(hops_.back().segments.signing_input)) {
     expires_ = leaf().expires;
     not_before_ = leaf().issued_at - skew_;
     for (Hop& hop : hops_) {
@@ -78,7 +74,11 @@ class Verified final : public VerifiedChain {
   std::size_t size() const override { return hops_.size(); }
   const std::string& jti(std::size_t hop) const override { return hops_.at(hop).claims.jti; }
   const Mandate& mandate(std::size_t hop) const override { return hops_.at(hop).claims.mandate; }
-  const std::string& account(std::size_t hop) const override { return hops_.at(hop).account; }
+  std::string account(std::size_t hop) const override {
+    const std::array<std::string_view, 2> parts{
+        hop == 0 ? root_signer_ : hops_.at(hop - 1).claims.holder.thumbprint(), jti(hop)};
+    return encode_base64url(sha256_framed(parts));
+  }
   Seconds expires(std::size_t hop) const override { return hops_.at(hop).claims.expires; }
   const PublicKey& holder_key() const override { return leaf().holder; }
   Seconds expires() const override { return expires_; }
@@ -110,6 +110,7 @@ class Verified final : public VerifiedChain {
   const Claims& leaf() const { return hops_.back().claims; }
 
   std::vector<Hop> hops_;
+  std::string root_signer_;  // the thumbprint of its key; empty where no anchor was asked for
   Seconds skew_;
   Seconds expires_ = 0;
   Seconds not_before_ = 0;
@@ -175,7 +176,7 @@ class Verification {
             .and_then(
                 [&](const std::string& text) { return parse_object(text, "payload", json_limits); })
             .map([&](json::Document document) {
-              hops_.push_back({segments, std::move(document), {}, {}});
+              hops_.push_back({segments, std::move(document), {}});
             })
             .and_then([&] { return read_jti(hops_.back().payload.root(), hops_.back().claims); });
       });
@@ -431,7 +432,7 @@ Checked<ChainPtr> verify(std::span<const std::string_view> chain, const AnchorSe
   Verification verification(chain, anchors, now, limits);
   if (auto done = verification.run(); !done) return tl::unexpected(std::move(done.error()));
   return std::make_shared<const Verified>(verification.take_hops(), verification.root_signer(),
-                                          limits.iat_skew_max, sha256_framed(chain));
+                                          limits.iat_skew_max);
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ class VerifiedChain {
   virtual const Mandate& mandate(std::size_t hop) const = 0;
   /// Names the receipt of this hop wherever something is counted against it: SHA-256 over its
   /// signer's key and its jti, base64url. Nobody but that signer can make another of this name.
-  virtual const std::string& account(std::size_t hop) const = 0;
+  virtual std::string account(std::size_t hop) const = 0;
   virtual Seconds expires(std::size_t hop) const = 0;
   virtual const PublicKey& holder_key() const = 0;  ///< leaf cnf.jwk
   virtual Seconds expires() const = 0;              ///< the leaf's exp: the earliest of the chain
@@ -141,7 +141,8 @@ class VerifiedChain {
   virtual int depth_left() const = 0;      ///< how many more hops the leaf may add
   virtual std::vector<std::string_view> tools() const = 0;  ///< what the leaf grants
   virtual bool grants_tool(std::string_view tool) const = 0;
-  /// SHA-256 over the tokens, base64url: names the chain in audit records and caches.
+  /// The par_hash (AAT section 3.2) that a child of the leaf would carry: it stands for all claims
+  /// of the chain, and names it in audit records and approvals.
   virtual const std::string& digest() const = 0;
   /// What the leaf grants, for check_call.
   virtual const Capability& capability() const = 0;

@@ -41,6 +41,7 @@ class Charging {
     for (hop_ = 0; hop_ < chain_.size(); ++hop_) {
       const std::optional<Budget>& budget = chain_.mandate(hop_).budget;
       if (!budget) continue;
+      account_ = chain_.account(hop_);
       if (budget->calls) add("calls", 1, *budget->calls);
       if (const auto limit = budget->tools.find(tool_); limit != budget->tools.end())
         add("tools." + limit->first, 1, limit->second);
@@ -81,7 +82,7 @@ class Charging {
   }
 
   void add(std::string figure, std::uint64_t cost, std::uint64_t limit) {
-    const std::array<std::string_view, 2> parts{chain_.account(hop_), figure};
+    const std::array<std::string_view, 2> parts{account_, figure};
     charges_.push_back({encode_base64url(sha256_framed(parts)), cost, limit, chain_.expires(hop_),
                         static_cast<int>(hop_), std::move(figure)});
   }
@@ -90,6 +91,7 @@ class Charging {
   std::string_view tool_;
   const json::Value& arguments_;
   std::size_t hop_ = 0;
+  std::string account_;  // of that hop
   std::vector<Charge> charges_;
 };
 

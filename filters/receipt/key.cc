@@ -10,6 +10,7 @@
 #include <openssl/nid.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "filters/receipt/base64url.h"
 #include "filters/receipt/digest.h"
@@ -24,7 +25,15 @@ const std::uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<const std::uint8_t*>(text.data());
 }
 
-Checked<std::string> read_coordinate(const json::Value& jwk, std::string_view member) {
+// Strict base64url has one text for the same bytes.
+struct Coordinate {
+  explicit Coordinate(std::string from) : bytes(std::move(from)), text(encode_base64url(bytes)) {}
+  Coordinate(std::string from, std::string_view as) : bytes(std::move(from)), text(as) {}
+  std::string bytes;
+  std::string text;
+};
+
+Checked<Coordinate> read_coordinate(const json::Value& jwk, std::string_view member) {
   const auto text = jwk.find_string(member);
   if (!text)
     return refuse(Code::kMalformed,
@@ -34,7 +43,7 @@ Checked<std::string> read_coordinate(const json::Value& jwk, std::string_view me
     return refuse(Code::kMalformed,
                   "The key's member " + shown(member) + " is not 32 bytes in base64url.");
   }
-  return std::move(*bytes);
+  return Coordinate(std::move(*bytes), *text);
 }
 
 Checked<KeyType> read_type(const json::Value& jwk) {
@@ -65,20 +74,20 @@ struct PublicKey::Body {
   std::string thumbprint;
 
   // Null if the point is not on the curve.
-  static std::shared_ptr<const Body> make(KeyType type, std::string x, std::string y) {
+  static std::shared_ptr<const Body> make(KeyType type, Coordinate x,
+                                          std::optional<Coordinate> y = std::nullopt) {
     auto body = std::make_shared<Body>();
     body->type = type;
     if (type == KeyType::kP256) {
-      body->ec = ec_public_key(x, y);
+      body->ec = ec_public_key(x.bytes, y->bytes);
       if (body->ec == nullptr) return nullptr;
-      body->jwk = R"({"crv":"P-256","kty":"EC","x":")" + encode_base64url(x) + R"(","y":")" +
-                  encode_base64url(y) + "\"}";
+      body->jwk = R"({"crv":"P-256","kty":"EC","x":")" + x.text + R"(","y":")" + y->text + "\"}";
+      body->y = std::move(y->bytes);
     } else {
-      body->jwk = R"({"crv":"Ed25519","kty":"OKP","x":")" + encode_base64url(x) + "\"}";
+      body->jwk = R"({"crv":"Ed25519","kty":"OKP","x":")" + x.text + "\"}";
     }
     body->thumbprint = sha256_text(body->jwk);
-    body->x = std::move(x);
-    body->y = std::move(y);
+    body->x = std::move(x.bytes);
     return body;
   }
 };
@@ -94,11 +103,11 @@ Checked<PublicKey> PublicKey::from_jwk(const json::Value& jwk) {
   }
   auto x = read_coordinate(jwk, "x");
   if (!x) return tl::unexpected(x.error());
-  std::string y;
+  std::optional<Coordinate> y;
   if (*type == KeyType::kP256) {
     auto read = read_coordinate(jwk, "y");
     if (!read) return tl::unexpected(read.error());
-    y = std::move(*read);
+    y.emplace(std::move(*read));
   }
   PublicKey key;
   key.body_ = Body::make(*type, std::move(*x), std::move(y));
@@ -158,13 +167,14 @@ std::string text_of(std::span<const std::uint8_t> bytes) {
 }
 
 // X and Y of the uncompressed point.
-std::pair<std::string, std::string> coordinates(const EC_KEY* key) {
+std::pair<Coordinate, Coordinate> coordinates(const EC_KEY* key) {
   std::array<std::uint8_t, 1 + 2 * kCoordinateSize> point{};
   const EC_POINT* public_point = EC_KEY_get0_public_key(key);
   EC_POINT_point2oct(EC_KEY_get0_group(key), public_point, POINT_CONVERSION_UNCOMPRESSED,
                      point.data(), point.size(), nullptr);
   const std::span<const std::uint8_t> all(point);
-  return {text_of(all.subspan(1, kCoordinateSize)), text_of(all.subspan(1 + kCoordinateSize))};
+  return {Coordinate(text_of(all.subspan(1, kCoordinateSize))),
+          Coordinate(text_of(all.subspan(1 + kCoordinateSize)))};
 }
 
 // The key pair of a scalar, or null if it is out of range.
@@ -188,7 +198,7 @@ PrivateKey PrivateKey::generate(KeyType type) {
     std::array<std::uint8_t, ED25519_PUBLIC_KEY_LEN> public_bytes{};
     ED25519_keypair(public_bytes.data(), body->expanded.data());
     body->secret = text_of(std::span(body->expanded).first(kCoordinateSize));
-    body->public_key.body_ = PublicKey::Body::make(type, text_of(public_bytes), {});
+    body->public_key.body_ = PublicKey::Body::make(type, Coordinate(text_of(public_bytes)));
   } else {
     body->ec.reset(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
     EC_KEY_generate_key(body->ec.get());
@@ -209,11 +219,12 @@ Checked<PrivateKey> PrivateKey::from_jwk(const json::Value& jwk) {
   auto secret = read_coordinate(jwk, "d");
   if (!secret) return tl::unexpected(secret.error());
   auto body = std::make_shared<Body>();
-  body->secret = std::move(*secret);
+  body->secret = std::move(secret->bytes);
+  OPENSSL_cleanse(secret->text.data(), secret->text.size());
   if (*type == KeyType::kEd25519) {
     std::array<std::uint8_t, ED25519_PUBLIC_KEY_LEN> public_bytes{};
     ED25519_keypair_from_seed(public_bytes.data(), body->expanded.data(), bytes_of(body->secret));
-    body->public_key.body_ = PublicKey::Body::make(*type, text_of(public_bytes), {});
+    body->public_key.body_ = PublicKey::Body::make(*type, Coordinate(text_of(public_bytes)));
   } else {
     body->ec = ec_private_key(body->secret);
     if (body->ec == nullptr)
@@ -224,11 +235,11 @@ Checked<PrivateKey> PrivateKey::from_jwk(const json::Value& jwk) {
   const PublicKey::Body& made = *body->public_key.body_;
   const auto x = read_coordinate(jwk, "x");
   if (!x) return tl::unexpected(x.error());
-  bool matches = *x == made.x;
+  bool matches = x->bytes == made.x;
   if (*type == KeyType::kP256) {
     const auto y = read_coordinate(jwk, "y");
     if (!y) return tl::unexpected(y.error());
-    matches = matches && *y == made.y;
+    matches = matches && y->bytes == made.y;
   }
   if (!matches)
     return refuse(Code::kMalformed, "The key's public part does not belong to its private part.");

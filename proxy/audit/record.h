@@ -38,9 +38,9 @@ struct Record {
   std::string protocol;      ///< "mcp", "http"
   std::string method;
   std::string tool;
-  std::string arguments_hash;      ///< arguments_hash() below
-  std::string arguments;           ///< JSON text, only where the configuration says `full`
-  std::string receipt;             ///< digest of the chain
+  std::string arguments_hash;  ///< arguments_hash() below
+  std::string arguments;       ///< JSON text, only where the configuration says `full`
+  std::string receipt;         ///< VerifiedChain::digest: the par_hash that its child would carry
   std::vector<std::string> chain;  ///< jti of each hop, root first
   std::string user;
   std::string intent;

@@ -373,8 +373,9 @@ TEST(Cache, IsBoundedAndForgetsTheLeastRecentlyUsed) {
   EXPECT_EQ(cache.misses(), 4U);
 }
 
-TEST(Cache, DigestNamesTheTokens) {
+TEST(Cache, TheDigestIsWhatAChildWouldCallItsParent) {
   const Chain chain(2);
+  EXPECT_EQ((*chain.verify())->digest(), Chain(3).payload(2).at("par_hash").get<std::string>());
   EXPECT_EQ((*chain.verify())->digest(), (*Chain(2).verify())->digest());
   EXPECT_NE((*chain.verify())->digest(), (*Chain(3).verify())->digest());
   EXPECT_EQ((*chain.verify())->digest().size(), 43U);
