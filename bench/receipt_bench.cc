@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <tuple>
 
+#include "filters/receipt/batch.h"
 #include "filters/receipt/chain.h"
 #include "filters/receipt/issue.h"
 #include "filters/receipt/key.h"
@@ -45,8 +47,9 @@ struct Fixture {
   std::vector<std::string> tokens;
   AnchorSet anchors;
 
-  Fixture(KeyType type, std::size_t length) {
-    for (std::size_t at = 0; at <= length; ++at) keys.push_back(PrivateKey::generate(type));
+  Fixture(KeyType type, std::size_t length) : Fixture(PrivateKey::generate(type), type, length) {}
+  Fixture(const PrivateKey& issuer, KeyType type, std::size_t length) : keys{issuer} {
+    for (std::size_t at = 0; at < length; ++at) keys.push_back(PrivateKey::generate(type));
     anchors = AnchorSet({Anchor{"jane", keys[0].public_key(), std::nullopt}});
     for (std::size_t hop = 0; hop < length; ++hop) {
       const Grant grant{std::string(kTools[std::min<std::size_t>(hop, 2)]),
@@ -144,6 +147,44 @@ void bare_proof_signature(benchmark::State& state) {
   }
 }
 
+// Lines of `receipt verify --batch`, as from as many agents of one person: no chain stands twice.
+constexpr std::size_t kLines = 64;
+
+void batch_of(benchmark::State& state, bool signatures_only) {
+  std::vector<std::string> lines;
+  std::vector<std::tuple<PublicKey, std::string, std::string>> checks;
+  const auto arguments = parse(kArguments);
+  for (std::size_t at = 0; at < kLines; ++at) {
+    const Fixture made(fixture(KeyType::kEd25519).keys[0], KeyType::kEd25519, kShort);
+    const auto chain = *verify_chain(made.views(), made.anchors, kNow);
+    const std::string proven =
+        prove(*chain, made.keys[3], "read_file", arguments.root(), "spiffe://example/files", kNow);
+    lines.push_back(R"({"id":"7","chain":[")" + made.tokens[0] + R"(",")" + made.tokens[1] +
+                    R"(",")" + made.tokens[2] + R"("],"anchors":{"keys":[)" +
+                    made.keys[0].public_key().jwk() + R"(]},"tool":"read_file","args":)" +
+                    std::string(kArguments) + R"(,"pop":")" + proven +
+                    R"(","aud":"spiffe://example/files","now":1780000000})");
+    for (std::size_t hop = 0; hop <= kShort; ++hop) {
+      const std::string& token = hop == kShort ? proven : made.tokens[hop];
+      const std::string input = token.substr(0, token.rfind('.'));
+      checks.emplace_back(made.keys[hop].public_key(), input, made.keys[hop].sign(input));
+    }
+  }
+  for (auto _ : state) {
+    if (signatures_only) {
+      for (const auto& [key, input, signature] : checks) {
+        if (!key.verify(input, signature)) state.SkipWithError("bad signature");
+      }
+      continue;
+    }
+    BatchVerifier verifier;
+    std::string answers;
+    for (const std::string& line : lines) verifier.answer(line, kNow, answers);
+    if (answers.find("false") != std::string::npos) state.SkipWithError(answers.c_str());
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(kLines) * state.iterations());
+}
+
 // A tools/call of about 600 bytes.
 std::string call_body() {
   std::string body =
@@ -222,6 +263,8 @@ BENCHMARK_CAPTURE(bare_signatures, es256_3, KeyType::kP256, kShort);
 BENCHMARK_CAPTURE(cold_chain, es256_3, KeyType::kP256, kShort);
 BENCHMARK(cached_chain);
 BENCHMARK(check_call_only);
+BENCHMARK_CAPTURE(batch_of, its_signatures, true);
+BENCHMARK_CAPTURE(batch_of, lines, false);
 BENCHMARK(bare_proof_signature);
 BENCHMARK(proof);
 BENCHMARK(status_list_verified);
@@ -255,6 +298,8 @@ class Recorder : public benchmark::ConsoleReporter {
           "bare_signatures/ed25519_10", 1.1);
     ratio("cold chain of 3 / its 3 ES256 checks", "cold_chain/es256_3", "bare_signatures/es256_3",
           1.1);
+    ratio("batch of cold lines / their 4 Ed25519 checks", "batch_of/lines",
+          "batch_of/its_signatures", 1.1);
     ratio("proof / its Ed25519 check", "proof", "bare_proof_signature", 1.1);
     if (best_.contains("cached_chain")) {
       std::printf("%-44s %6.3f us (target 1.0)\n", "cached chain of 3 and check_call",

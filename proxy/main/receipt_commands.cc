@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "filters/receipt/base64url.h"
 #include "filters/receipt/constraint.h"
@@ -389,13 +390,16 @@ void add_verify(CLI::App& parent, int& exit_code) {
   CLI::App* command =
       parent.add_subcommand("verify", "Decide on many calls, one JSON object per line");
   auto batch = std::make_shared<bool>(false);
+  auto jobs = std::make_shared<unsigned>(std::max(1U, std::thread::hardware_concurrency()));
   command->add_flag("--batch", *batch, "Read standard input, write standard output")->required();
-  command->callback([batch, &exit_code] {
+  command->add_option("--jobs", *jobs, "Threads (default: as many as the machine has cores)")
+      ->check(CLI::Range(1, 256));
+  command->callback([jobs, &exit_code] {
     boost::asio::io_context context;
     const RealClock clock(context);
     const auto now = [&clock] { return clock.wall_seconds(); };
-    exit_code =
-        answer_lines(STDIN_FILENO, STDOUT_FILENO, now) ? 0 : fail("cannot read or write the lines");
+    const bool answered = answer_lines(STDIN_FILENO, STDOUT_FILENO, *jobs, now);
+    exit_code = answered ? 0 : fail("cannot read or write the lines");
   });
 }
 

@@ -455,7 +455,7 @@ TEST(Batch, LinesDoNotInfluenceEachOther) {
 }
 
 // Feeds `input` through pipes as a program would.
-std::string through_pipes(const std::string& input) {
+std::string through_pipes(const std::string& input, unsigned threads = 1) {
   int in[2];
   int out[2];
   if (::pipe(in) != 0 || ::pipe(out) != 0) return "no pipes";
@@ -475,7 +475,7 @@ std::string through_pipes(const std::string& input) {
     while ((size = ::read(out[0], block, sizeof block)) > 0)
       answers.append(block, static_cast<std::size_t>(size));
   });
-  EXPECT_TRUE(answer_lines(in[0], out[1], [] { return kNow; }));
+  EXPECT_TRUE(answer_lines(in[0], out[1], threads, [] { return kNow; }));
   ::close(out[1]);
   feeder.join();
   reader.join();
@@ -499,13 +499,26 @@ TEST(Stream, AnswersInOrderAndSurvivesLongLines) {
   EXPECT_EQ(through_pipes(long_line), too_large);
 }
 
+TEST(Stream, ThreadsKeepTheOrder) {
+  std::string asked;
+  std::string expected;
+  for (int at = 0; at < 20'000; ++at) {
+    const std::string id = std::to_string(at);
+    asked += at % 7 == 0 ? "x\n" : R"({"id":)" + id + R"(,"chain":[],"tool":"t"})" + "\n";
+    expected += at % 7 == 0 ? R"({"id":null,"permit":false,"code":"malformed"})"
+                            : R"({"id":)" + id + R"(,"permit":false,"code":"no_receipt"})";
+    expected += "\n";
+  }
+  for (const unsigned threads : {1U, 2U, 5U}) EXPECT_EQ(through_pipes(asked, threads), expected);
+}
+
 // A program that asks one question and waits gets its answer before it closes its end.
 TEST(Stream, AnswersWithoutWaitingForMore) {
   int in[2];
   int out[2];
   ASSERT_EQ(::pipe(in), 0);
   ASSERT_EQ(::pipe(out), 0);
-  std::thread answering([&] { EXPECT_TRUE(answer_lines(in[0], out[1], [] { return kNow; })); });
+  std::thread answering([&] { EXPECT_TRUE(answer_lines(in[0], out[1], 2, [] { return kNow; })); });
   const std::string ask = "{\"id\":1,\"chain\":[],\"tool\":\"t\"}\n";
   const std::string expected = "{\"id\":1,\"permit\":false,\"code\":\"no_receipt\"}\n";
   ASSERT_EQ(::write(in[1], ask.data(), ask.size()), static_cast<ssize_t>(ask.size()));
