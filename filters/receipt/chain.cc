@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_set>
 
 #include "filters/receipt/anchor.h"
@@ -57,9 +58,9 @@ Checked<void> check_now(const Claims& claims, std::size_t hop, Seconds now, Seco
 
 class Verified final : public VerifiedChain {
  public:
-  Verified(std::vector<Hop> hops, std::string_view root_signer, Seconds skew)
+  Verified(std::vector<Hop> hops, std::optional<PublicKey> root_signer, Seconds skew)
       : hops_(std::move(hops)),
-        root_signer_(root_signer),
+        root_signer_(std::move(root_signer)),
         skew_(skew),
         digest_(sha256_text(hops_.back().segments.signing_input)) {
     expires_ = leaf().expires;
@@ -75,9 +76,14 @@ class Verified final : public VerifiedChain {
   const std::string& jti(std::size_t hop) const override { return hops_.at(hop).claims.jti; }
   const Mandate& mandate(std::size_t hop) const override { return hops_.at(hop).claims.mandate; }
   std::string account(std::size_t hop) const override {
+    const PublicKey* key = signer(hop);
     const std::array<std::string_view, 2> parts{
-        hop == 0 ? root_signer_ : hops_.at(hop - 1).claims.holder.thumbprint(), jti(hop)};
+        key == nullptr ? std::string_view() : std::string_view(key->thumbprint()), jti(hop)};
     return encode_base64url(sha256_framed(parts));
+  }
+  const PublicKey* signer(std::size_t hop) const override {
+    if (hop > 0) return &hops_.at(hop - 1).claims.holder;
+    return root_signer_ ? &*root_signer_ : nullptr;
   }
   Seconds expires(std::size_t hop) const override { return hops_.at(hop).claims.expires; }
   const PublicKey& holder_key() const override { return leaf().holder; }
@@ -110,7 +116,7 @@ class Verified final : public VerifiedChain {
   const Claims& leaf() const { return hops_.back().claims; }
 
   std::vector<Hop> hops_;
-  std::string root_signer_;  // the thumbprint of its key; empty where no anchor was asked for
+  std::optional<PublicKey> root_signer_;
   Seconds skew_;
   Seconds expires_ = 0;
   Seconds not_before_ = 0;
@@ -133,9 +139,9 @@ class Verification {
   }
 
   std::vector<Hop> take_hops() { return std::move(hops_); }
-  /// The thumbprint of the anchor's key; empty where no anchor was asked for.
-  std::string_view root_signer() const {
-    return root_anchor_ == nullptr ? std::string_view() : root_anchor_->key.thumbprint();
+  /// The anchor's key; nullopt where no anchor was asked for.
+  std::optional<PublicKey> root_signer() const {
+    return root_anchor_ == nullptr ? std::nullopt : std::optional(root_anchor_->key);
   }
 
  private:

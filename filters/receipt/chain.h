@@ -134,6 +134,9 @@ class VerifiedChain {
   /// Names the receipt of this hop wherever something is counted against it: SHA-256 over its
   /// signer's key and its jti, base64url. Nobody but that signer can make another of this name.
   virtual std::string account(std::size_t hop) const = 0;
+  /// Who signed the receipt of this hop: the anchor's key, or its parent's holder. Null for a root
+  /// that was not held to anchors.
+  virtual const PublicKey* signer(std::size_t hop) const = 0;
   virtual Seconds expires(std::size_t hop) const = 0;
   virtual const PublicKey& holder_key() const = 0;  ///< leaf cnf.jwk
   virtual Seconds expires() const = 0;              ///< the leaf's exp: the earliest of the chain
@@ -176,6 +179,7 @@ Checked<void> check_call(const VerifiedChain& chain, std::string_view tool,
 /// Which requirements the caller sees to itself.
 struct Met {
   bool approval = false;  ///< check_approvals
+  bool status = false;    ///< StatusLists
 };
 /// What must come before the call, and whether the chain's receipts still stand (profile
 /// section 2): kReasonRequired, kApprovalRequired, kUnclean, kStatusUnknown.

@@ -100,7 +100,7 @@ class Charging {
 Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool, const Met& met) {
   for (std::size_t hop = 0; hop < chain.size(); ++hop) {
     const Mandate& mandate = chain.mandate(hop);
-    if (mandate.status) {
+    if (mandate.status && !met.status) {
       return tl::unexpected(refusal_of(Code::kStatusUnknown, hop, tool,
                                        "Whether the receipt was revoked cannot be found out."));
     }

@@ -33,12 +33,13 @@ Checked<Segments> split(std::string_view token, const TokenLimits& limits) {
   return receipt::split(token);
 }
 
-Checked<void> check_signature(const Segments& segments, const receipt::Header& header,
-                              const AnchorSet& anchors) {
+Checked<receipt::PublicKey> check_signature(const Segments& segments, const receipt::Header& header,
+                                            const AnchorSet& anchors) {
   const auto signature = receipt::decode_segment(segments.signature, "signature");
   if (!signature) return tl::unexpected(signature.error());
-  if (receipt::find_signer(anchors, header, segments.signing_input, *signature) != nullptr)
-    return {};
+  const receipt::Anchor* signer =
+      receipt::find_signer(anchors, header, segments.signing_input, *signature);
+  if (signer != nullptr) return signer->key;
   return refuse(Code::kBadSignature, "None of the trusted keys has signed the status list.");
 }
 
@@ -105,18 +106,17 @@ Checked<void> check_times(const PublishedList& published, Seconds now, const Tok
   return {};
 }
 
-// `anchors` null: whoever signed it.
-Checked<PublishedList> read_token(std::string_view token, const AnchorSet* anchors,
-                                  const TokenLimits& limits) {
+Checked<VerifiedList> open_token(std::string_view token, const AnchorSet& anchors,
+                                 const TokenLimits& limits) {
   const auto segments = split(token, limits);
   if (!segments) return tl::unexpected(segments.error());
   const auto header = receipt::read_header(segments->header, receipt::TokenKind::kStatusList);
   if (!header) return tl::unexpected(header.error());
-  if (anchors != nullptr) {
-    auto checked = check_signature(*segments, *header, *anchors);
-    if (!checked) return tl::unexpected(std::move(checked.error()));
-  }
-  return read_payload(segments->payload, limits);
+  const auto signer = check_signature(*segments, *header, anchors);
+  if (!signer) return tl::unexpected(signer.error());
+  auto published = read_payload(segments->payload, limits);
+  if (!published) return tl::unexpected(std::move(published.error()));
+  return VerifiedList{std::move(*published), *signer};
 }
 
 std::string payload_text(const PublishedList& published) {
@@ -135,10 +135,10 @@ std::string payload_text(const PublishedList& published) {
 
 }  // namespace
 
-Checked<PublishedList> verify_status_list(std::string_view token, std::string_view uri,
-                                          const AnchorSet& anchors, Seconds now,
-                                          const TokenLimits& limits) {
-  auto published = open_status_list(token, anchors, limits);
+Checked<VerifiedList> verify_status_list(std::string_view token, std::string_view uri,
+                                         const AnchorSet& anchors, Seconds now,
+                                         const TokenLimits& limits) {
+  auto published = open_token(token, anchors, limits);
   if (!published) return published;
   if (published->uri != uri) {
     return refuse(Code::kStatusUnknown, "The status list is that of " + shown(published->uri) +
@@ -151,11 +151,17 @@ Checked<PublishedList> verify_status_list(std::string_view token, std::string_vi
 
 Checked<PublishedList> open_status_list(std::string_view token, const AnchorSet& anchors,
                                         const TokenLimits& limits) {
-  return read_token(token, &anchors, limits);
+  return open_token(token, anchors, limits).map([](VerifiedList list) -> PublishedList {
+    return std::move(list);
+  });
 }
 
 Checked<PublishedList> inspect_status_list(std::string_view token, const TokenLimits& limits) {
-  return read_token(token, nullptr, limits);
+  const auto segments = split(token, limits);
+  if (!segments) return tl::unexpected(segments.error());
+  const auto header = receipt::read_header(segments->header, receipt::TokenKind::kStatusList);
+  if (!header) return tl::unexpected(header.error());
+  return read_payload(segments->payload, limits);
 }
 
 Checked<std::string> issue_status_list(const PublishedList& published,

@@ -30,13 +30,18 @@ struct PublishedList {
   StatusList list;
 };
 
+/// A list, and whose word it is.
+struct VerifiedList : PublishedList {
+  receipt::PublicKey signer;
+};
+
 /// Section 8.3: signed by one of `anchors` (tried as a root's are, but for passkeys; their `user`
 /// and ceiling are not asked for), for exactly this `uri`, and valid now. kBadSignature when none
 /// of them signed it, kStatusUnknown for another list's token, kExpired, kNotYetValid, kBadAlg,
 /// kTooLarge; kMalformed for the rest.
-receipt::Checked<PublishedList> verify_status_list(std::string_view token, std::string_view uri,
-                                                   const receipt::AnchorSet& anchors, Seconds now,
-                                                   const TokenLimits& limits = {});
+receipt::Checked<VerifiedList> verify_status_list(std::string_view token, std::string_view uri,
+                                                  const receipt::AnchorSet& anchors, Seconds now,
+                                                  const TokenLimits& limits = {});
 
 /// Signature and form only: for its issuer, who signs it again whether or not it has expired.
 receipt::Checked<PublishedList> open_status_list(std::string_view token,

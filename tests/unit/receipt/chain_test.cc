@@ -36,6 +36,11 @@ TEST(Chain, HonestChainsVerify) {
       EXPECT_EQ((*verified)->depth_left(),
                 static_cast<int>(std::max<std::size_t>(length, 3) - length + 1));
       EXPECT_DOUBLE_EQ((*verified)->expires(), kNow + 3600 - static_cast<double>(length - 1));
+      EXPECT_EQ(*(*verified)->signer(0), chain.anchors().anchors().front().key);
+      for (std::size_t hop = 1; hop < length; ++hop) {
+        EXPECT_TRUE(chain.payload(hop)["iss"].get<std::string>().ends_with(
+            ":" + (*verified)->signer(hop)->thumbprint()));
+      }
     }
   }
 }

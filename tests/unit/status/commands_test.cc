@@ -96,7 +96,7 @@ class StatusCommands : public testing::Test {
   Outcome revoke(const std::vector<std::string>& indices, double at = kNow) const {
     return run(revoke_words(indices, at));
   }
-  receipt::Checked<status::PublishedList> verified(double at = kNow, int key = 0) const {
+  receipt::Checked<status::VerifiedList> verified(double at = kNow, int key = 0) const {
     const AnchorSet anchors({Anchor{{}, receipt::forge::key(key).public_key(), std::nullopt}});
     return status::verify_status_list(content(), kUri, anchors, at);
   }

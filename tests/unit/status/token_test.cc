@@ -56,6 +56,7 @@ TEST(StatusToken, WhatIsIssuedIsAccepted) {
     const auto verified = verify_status_list(*token, kUri, anchors_of(key), kNow);
     ASSERT_TRUE(verified) << verified.error().sentence;
     EXPECT_EQ(verified->uri, kUri);
+    EXPECT_EQ(verified->signer, key.public_key());
     EXPECT_EQ(verified->issued_at, kNow - 10);
     EXPECT_EQ(verified->not_before, std::nullopt);
     EXPECT_EQ(verified->expires, kNow + 600);
