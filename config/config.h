@@ -162,13 +162,24 @@ struct ReceiptLimits {
   Duration token_lifetime_max = hours(24 * 90);
 };
 
+/// A server that replicas share their budgets and used proofs through.
+struct Valkey {
+  std::string address;                  ///< net::Address::parse takes it
+  std::vector<std::string> spiffe_ids;  ///< who must be there, over mTLS; empty: plaintext, local
+  std::string user;                     ///< empty: the server's default
+  std::string password_file;            ///< empty: no password
+  std::string prefix = "mandated";      ///< of the keys
+  Duration timeout = seconds(1);
+};
+
 struct Receipts {
   std::vector<Anchor> anchors;
   std::string consent_url;  ///< an origin; empty: nobody can be asked
   std::optional<Wallet> wallet;
   ReceiptLimits limits;
   std::size_t cache_entries_max = 4096;
-  std::string ledger;  ///< the file of what was spent; never empty once loaded
+  std::string ledger;  ///< the file of what was spent; never empty once loaded, but for valkey
+  std::optional<Valkey> valkey;
 };
 
 struct Filter {

@@ -175,6 +175,13 @@ class CrossCheck {
         });
       });
     });
+    if (config_.receipts.valkey && !config_.receipts.valkey->spiffe_ids.empty() &&
+        !config_.identity) {
+      root_.member("receipts", [&](const Cursor& one) {
+        one.member("valkey",
+                   [&](const Cursor& at) { at.problem("spiffe_ids", "needs /identity"); });
+      });
+    }
     const ReceiptLimits& limits = config_.receipts.limits;
     if (limits.chain_bytes_max >= limits.token_bytes_max) return;
     root_.member("receipts", [&](const Cursor& one) {

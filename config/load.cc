@@ -40,10 +40,11 @@ const auto kAnyText = [](const std::string&) { return Parsed<void>(); };
 const auto kSpiffePattern = [](const std::string& text) { return check_spiffe_id(text, true); };
 
 /// unix: paths become absolute and must fit into a socket address.
-void read_address(const Cursor& at, const Folder& folder, std::string& out) {
+void read_address(const Cursor& at, const Folder& folder, std::string& out,
+                  Parsed<ListenAddress> (*parse)(std::string_view) = parse_listen_address) {
   at.text("address", out);
   if (out.empty()) return;
-  const Parsed<ListenAddress> parsed = parse_listen_address(out);
+  const Parsed<ListenAddress> parsed = parse(out);
   at.check("address", parsed);
   if (!parsed || parsed->unix_path.empty()) return;
   std::string path = parsed->unix_path;
@@ -295,6 +296,28 @@ void read_receipt_limits(const Cursor& at, ReceiptLimits& limits) {
   at.lower_duration("token_lifetime_max", limits.token_lifetime_max);
 }
 
+Valkey read_valkey(const Cursor& at, const Folder& folder) {
+  Valkey valkey;
+  read_address(at, folder, valkey.address, parse_server_address);
+  at.strings("spiffe_ids", valkey.spiffe_ids, kSpiffePattern);
+  const Parsed<ListenAddress> parsed = parse_server_address(valkey.address);
+  if (parsed && !parsed->local && valkey.spiffe_ids.empty()) {
+    at.problem("spiffe_ids",
+               "missing; expected who must be there: plaintext goes to loopback or a Unix socket "
+               "only");
+  }
+  at.text("user", valkey.user);
+  at.text("password_file", valkey.password_file);
+  folder.resolve(valkey.password_file);
+  if (!valkey.user.empty() && valkey.password_file.empty())
+    at.problem("password_file", "missing; user needs it");
+  at.text("prefix", valkey.prefix);
+  at.check("prefix", check_name(valkey.prefix));
+  at.duration("timeout", valkey.timeout);
+  if (valkey.timeout > seconds(10)) at.problem("timeout", "expected at most 10s");
+  return valkey;
+}
+
 Receipts read_receipts(const Cursor& at, const Folder& folder) {
   Receipts receipts;
   at.each("anchors",
@@ -314,6 +337,9 @@ Receipts read_receipts(const Cursor& at, const Folder& folder) {
   at.number("cache_entries_max", receipts.cache_entries_max);
   at.text("ledger", receipts.ledger);
   if (!receipts.ledger.empty()) folder.resolve(receipts.ledger);
+  at.member("valkey", [&](const Cursor& one) { receipts.valkey = read_valkey(one, folder); });
+  if (receipts.valkey && !receipts.ledger.empty())
+    at.problem("ledger", "expected either ledger or valkey");
   return receipts;
 }
 
@@ -392,7 +418,8 @@ Config read(const Cursor& root, const Folder& folder) {
     if (!config.fetch.ca_file.empty()) folder.resolve(config.fetch.ca_file);
   });
   root.member("audit", [&](const Cursor& one) { config.audit = read_audit(one, folder); });
-  if (config.receipts.ledger.empty()) config.receipts.ledger = config.audit.file + ".ledger";
+  if (config.receipts.ledger.empty() && !config.receipts.valkey)
+    config.receipts.ledger = config.audit.file + ".ledger";
   root.member("limits", [&](const Cursor& one) { read_limits(one, config.limits); });
   root.member("timeouts", [&](const Cursor& one) { read_timeouts(one, config.timeouts); });
   root.member("admin", [&](const Cursor& one) { config.admin = read_admin(one, folder); });

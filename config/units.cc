@@ -144,22 +144,40 @@ Parsed<void> check_name(std::string_view text) {
   return expected("a name: 1 to 64 letters, digits, '-', '_' and '.', a letter or digit first");
 }
 
-Parsed<ListenAddress> parse_listen_address(std::string_view text) {
-  constexpr std::string_view kWanted =
-      "an IP address and a port such as 127.0.0.1:8080 or [::1]:8080, or unix: and a path";
+namespace {
+
+Parsed<ListenAddress> parse_address(std::string_view text, bool may_be_name,
+                                    std::string_view wanted) {
   if (text.starts_with("unix:")) return parse_unix(text.substr(5));
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return expected(kWanted);
+  if (colon == std::string_view::npos) return expected(wanted);
   std::string host(text.substr(0, colon));
   const std::optional<std::uint16_t> port = number<std::uint16_t>(text.substr(colon + 1));
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
   const bool v6 = host.find(':') != std::string::npos;
-  const bool known = host == "localhost" || parse_ip(host).valid;
-  if (!port || !known || v6 != bracketed) return expected(kWanted);
+  const bool named = may_be_name && !host.empty() && !v6 && is_host_name(host);
+  const bool known = host == "localhost" || parse_ip(host).valid || named;
+  if (!port || !known || v6 != bracketed) return expected(wanted);
   ListenAddress address;
   address.local = is_local_host(host);
   address.any_port = *port == 0;
+  return address;
+}
+
+}  // namespace
+
+Parsed<ListenAddress> parse_listen_address(std::string_view text) {
+  return parse_address(
+      text, false,
+      "an IP address and a port such as 127.0.0.1:8080 or [::1]:8080, or unix: and a path");
+}
+
+Parsed<ListenAddress> parse_server_address(std::string_view text) {
+  constexpr std::string_view kWanted =
+      "a host and a port such as valkey.example.org:6379 or [::1]:6379, or unix: and a path";
+  Parsed<ListenAddress> address = parse_address(text, true, kWanted);
+  if (address && address->any_port) return expected(kWanted);
   return address;
 }
 

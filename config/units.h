@@ -31,6 +31,8 @@ struct ListenAddress {
 };
 /// "IP:port", "[IPv6]:port", "localhost:port" or "unix:path".
 Parsed<ListenAddress> parse_listen_address(std::string_view text);
+/// The same for a server that is there, which may be named too: "host:port".
+Parsed<ListenAddress> parse_server_address(std::string_view text);
 
 /// A trust domain name by the SPIFFE-ID standard, section 2.1.
 Parsed<void> check_trust_domain(std::string_view text);

@@ -14,6 +14,7 @@
 #include "filters/exchange.h"
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/chain.h"
+#include "filters/replay/replays.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/random.h"
 #include "proxy/base/result.h"
@@ -50,11 +51,11 @@ struct FilterDeps {
   std::string own_spiffe_id;  ///< empty where the proxy has no identity
   const receipt::AnchorSet& anchors;
   receipt::Limits limits;
-  receipt::ChainCache& chains;     ///< this worker's
-  receipt::ReplayMemory& replays;  ///< the process's
-  Ledger& ledger;                  ///< the process's
-  Approvals& approvals;            ///< the process's
-  fetch::Fetcher& fetcher;         ///< this worker's
+  receipt::ChainCache& chains;  ///< this worker's
+  Replays& replays;
+  Ledger& ledger;
+  Approvals& approvals;     ///< the process's
+  fetch::Fetcher& fetcher;  ///< this worker's
   WalletSource* wallet = nullptr;  ///< null: none is configured
 };
 

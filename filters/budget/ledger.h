@@ -1,5 +1,5 @@
 // What has been spent of budgets (profile section 2). One small interface, so that a call never
-// knows who counts: a file here, for the workers of a machine.
+// knows who counts: a file here, for the workers of a machine, or a server that replicas share.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "filters/receipt/chain.h"
+#include "proxy/base/random.h"
 #include "proxy/base/result.h"
 #include "proxy/base/task.h"
+#include "proxy/valkey/client.h"
 
 namespace mandated {
 
@@ -37,6 +39,10 @@ class Ledger {
 /// are forgotten a day after their receipt expired, in case a clock was set back. kStorage where
 /// the file cannot be opened or is another kind of file.
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path);
+
+/// A ledger that all share who ask the same server under the same prefix. Of one worker; takes the
+/// client's script. Accounts are forgotten a day after their receipt expired.
+std::unique_ptr<Ledger> make_valkey_ledger(valkey::Client& client, Rng& rng, std::string prefix);
 
 /// A ledger that a restart forgets: for tests and the simulator. Safe from any thread.
 std::unique_ptr<Ledger> make_memory_ledger();

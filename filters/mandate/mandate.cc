@@ -75,6 +75,11 @@ class MandateFilter final : public Filter {
     if (choices->empty()) co_return Pass{};
     Checked<void> taken;
     for (const Choice& choice : *choices) {
+      if (choice.proof) {
+        Checked<void> fresh = co_await deps_.replays.remember(
+            choice.chain->holder_key(), *choice.proof, exchange.now, deps_.limits.proof_window);
+        if (!fresh) co_return Deny{with_tool(std::move(fresh).error(), exchange.call.tool)};
+      }
       taken = co_await take(exchange, *choice.chain);
       if (taken) {
         use(exchange, choice);
@@ -103,6 +108,7 @@ class MandateFilter final : public Filter {
     ChainPtr chain;
     std::shared_ptr<const Wallet> wallet;  // null: the call brought the chain
     const Wallet::Entry* entry = nullptr;
+    std::optional<receipt::Proof> proof = std::nullopt;  // that must not have been used before
   };
 
   // The choices, best first; none where no tool is called.
@@ -125,7 +131,7 @@ class MandateFilter final : public Filter {
     if (!approval) co_return tl::unexpected(std::move(approval).error());
     taken = co_await charge(exchange, chain);
     if (!taken || !*approval) co_return taken;
-    taken = use_up(exchange, chain, std::move(**approval));
+    taken = co_await use_up(exchange, chain, std::move(**approval));
     if (!taken) co_await on_unsent(exchange);
     co_return taken;
   }
@@ -145,16 +151,16 @@ class MandateFilter final : public Filter {
   }
 
   // Once: the ticket is remembered for longer than any approval of it can be good.
-  Checked<void> use_up(Exchange& exchange, const receipt::VerifiedChain& chain,
-                       Approval approval) const {
+  Task<Checked<void>> use_up(Exchange& exchange, const receipt::VerifiedChain& chain,
+                             Approval approval) const {
     deps_.approvals.forget(approval.ticket);
     const receipt::Proof used{"approval " + approval.ticket, exchange.now};
     Checked<void> first =
-        deps_.replays.remember(chain.holder_key(), used, exchange.now,
+        co_await deps_.replays.remember(chain.holder_key(), used, exchange.now,
                                receipt::kApprovalLifetimeMax + deps_.limits.iat_skew_max);
     if (first) exchange.approval = std::move(approval);
     if (!first) first.error().tool = exchange.call.tool;
-    return first;
+    co_return first;
   }
 
   // All budgets of the chain, or none.
@@ -235,13 +241,16 @@ class MandateFilter final : public Filter {
     if (!chain) return tl::unexpected(with_tool(chain.error(), call.tool));
     const Checked<void> granted = check_call(**chain, call);
     if (!granted) return tl::unexpected(granted.error());
-    const Checked<void> proven = check_proof(exchange, **chain, arguments_of(call));
+    const Checked<std::optional<receipt::Proof>> proven =
+        check_proof(exchange, **chain, arguments_of(call));
     if (!proven) return tl::unexpected(with_tool(proven.error(), call.tool));
-    return std::vector<Choice>{{*chain, nullptr, nullptr}};
+    return std::vector<Choice>{{*chain, nullptr, nullptr, *proven}};
   }
 
-  Checked<void> check_proof(Exchange& exchange, const receipt::VerifiedChain& chain,
-                            const json::Value& arguments) const {
+  // The proof that must not have been used before, if there is one and we are who remembers.
+  Checked<std::optional<receipt::Proof>> check_proof(Exchange& exchange,
+                                                     const receipt::VerifiedChain& chain,
+                                                     const json::Value& arguments) const {
     const config::Mandate& rule = exchange.route->mandate;
     const protocol::Call& call = exchange.call;
     if (rule.proof == config::ProofMode::kMtls && !call.proof) {
@@ -250,12 +259,12 @@ class MandateFilter final : public Filter {
         return refuse(receipt::Code::kWrongHolder, call.tool,
                       "Without a proof per call the receipt must name its holder.");
       }
-      return {};
+      return std::nullopt;
     }
     if (!call.proof) {
       if (attaches(exchange) && chain.holder_key() == deps_.wallet->current()->key.public_key()) {
         if (passes_on(exchange)) sign(exchange, chain, *deps_.wallet->current(), arguments);
-        return {};
+        return std::nullopt;
       }
       return refuse(receipt::Code::kNoProof, call.tool,
                     "The receipt came without a proof of possession for this call.");
@@ -265,10 +274,9 @@ class MandateFilter final : public Filter {
     if (!proof) return tl::unexpected(proof.error());
     if (passes_on(exchange)) {
       exchange.proof = *call.proof;  // the far side, which acts on it, remembers it
-      return {};
+      return std::nullopt;
     }
-    return deps_.replays.remember(chain.holder_key(), *proof, exchange.now,
-                                  deps_.limits.proof_window);
+    return *proof;
   }
 
   // A tool call for which the wallet must have something.

@@ -245,6 +245,8 @@ class ReplayMemory {
 
   explicit ReplayMemory(std::size_t entries_max = 1U << 20U, Keep keep = nullptr);
   ~ReplayMemory();
+  /// The key of what remember() would remember.
+  static std::string key_of(const PublicKey& holder, const Proof& proof);
   /// What an earlier process had seen.
   void restore(const Seen& seen);
   /// Remembers (holder key, jti) until issued_at + window; kReplayed if it was there.

@@ -46,13 +46,17 @@ void ReplayMemory::restore(const Seen& seen) {
 
 ReplayMemory::~ReplayMemory() = default;
 
+// A digest bounds what one entry costs, however long the jti is.
+std::string ReplayMemory::key_of(const PublicKey& holder, const Proof& proof) {
+  const std::string_view parts[] = {holder.thumbprint(), proof.jti};
+  const Sha256 digest = sha256_framed(parts);
+  return {digest.begin(), digest.end()};
+}
+
 Checked<void> ReplayMemory::remember(const PublicKey& holder, const Proof& proof, Seconds now,
                                      Seconds window) {
   const Seconds until = proof.issued_at + window;
-  // A digest bounds what one entry costs, however long the jti is.
-  const std::string_view parts[] = {holder.thumbprint(), proof.jti};
-  const Sha256 digest = sha256_framed(parts);
-  Seen seen{std::string(digest.begin(), digest.end()), until};
+  Seen seen{key_of(holder, proof), until};
 
   const std::lock_guard lock(entries_->mutex);
   entries_->forget_before(now);

@@ -1,8 +1,10 @@
 #include "proxy/base/file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 
@@ -51,6 +53,32 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
   }
   if (!sync_folder_of(path)) return unwritten();
   return {};
+}
+
+Result<std::string> read_secret(const std::string& path) {
+  constexpr std::size_t kSecretBytesMax = 1024;
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) {
+    return fail(Code::kInvalidConfig, path + ": " + std::generic_category().message(errno));
+  }
+  struct stat status{};
+  std::array<char, kSecretBytesMax + 2> buffer{};
+  const bool known = ::fstat(descriptor, &status) == 0;
+  const ssize_t count = known ? ::read(descriptor, buffer.data(), buffer.size()) : -1;
+  ::close(descriptor);
+  if (!known || !S_ISREG(status.st_mode) || count < 0) {
+    return fail(Code::kInvalidConfig, path + ": it is no file that can be read");
+  }
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return fail(Code::kInvalidConfig, path + ": others than its owner can read it; set mode 0600");
+  }
+  std::string secret(buffer.data(), static_cast<std::size_t>(count));
+  if (secret.ends_with('\n')) secret.pop_back();
+  if (secret.ends_with('\r')) secret.pop_back();
+  if (secret.empty() || secret.size() > kSecretBytesMax) {
+    return fail(Code::kInvalidConfig, path + ": expected a password of 1 to 1024 bytes");
+  }
+  return secret;
 }
 
 }  // namespace mandated

@@ -17,4 +17,8 @@ bool write_all(int descriptor, std::string_view bytes);
 /// Whoever reads the file meets the old one or the new one, never half of it. kStorage.
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode);
 
+/// A password in a file of its own, the line's end removed. kInvalidConfig: it is not there, empty
+/// or longer than 1024 bytes, or others than its owner can read it.
+Result<std::string> read_secret(const std::string& path);
+
 }  // namespace mandated

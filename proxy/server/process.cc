@@ -14,7 +14,6 @@
 #include <thread>
 #include <utility>
 
-#include "filters/replay/proof_journal.h"
 #include "proxy/admin/admin.h"
 #include "proxy/audit/log.h"
 #include "proxy/base/log.h"
@@ -81,12 +80,7 @@ admin::Metrics::Names metric_names(const config::Config& config) {
 class Process {
  public:
   Process(const config::Config& config, const ProcessOptions& options)
-      : config_(config),
-        options_(options),
-        metrics_(metric_names(config), build_info()),
-        replays_(1U << 20U, [this](const auto& seen, receipt::Seconds now) {
-          return proofs_->append(seen, now);
-        }) {}
+      : config_(config), options_(options), metrics_(metric_names(config), build_info()) {}
 
   Result<void> start();
   void run();
@@ -110,12 +104,11 @@ class Process {
   admin::Health health_;
   admin::Metrics metrics_;
   Anchors anchors_;
-  receipt::ReplayMemory replays_;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Replays> replays_;
   std::unique_ptr<Approvals> approvals_;
-  std::unique_ptr<ProofJournal> proofs_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
   identity::SnapshotPtr first_snapshot_;
@@ -138,16 +131,17 @@ Result<void> Process::start() {
   }
   home_gate_ = std::make_unique<Gate>(home().context.get_executor());
   CHECK(open_audit());
-  TRY(ledger_, open_ledger(config_.receipts.ledger));
-  TRY(proofs_,
-      ProofJournal::open(config_.audit.file + ".proofs", home().clock.wall_seconds(), replays_));
+  if (!config_.receipts.valkey) {
+    TRY(ledger_, open_ledger(config_.receipts.ledger));
+    TRY(replays_, open_replays(config_.audit.file + ".proofs", home().clock.wall_seconds()));
+  }
   approvals_ = std::make_unique<Approvals>(config_.receipts.consent_url, anchors_.approvers,
                                            receipt_limits(config_.receipts.limits));
   TRY(tls::WebRootsPtr web_roots, load_web_roots(config_.fetch));
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
-  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_, *ledger_,
-                                     *approvals_, session_key, std::move(web_roots));
+  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
+                                     ledger_.get(), *approvals_, session_key, std::move(web_roots));
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

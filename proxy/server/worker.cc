@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "filters/registry.h"
+#include "proxy/base/file.h"
 #include "proxy/base/log.h"
 #include "proxy/server/connection.h"
 #include "proxy/upstream/http_upstream.h"
@@ -51,7 +52,9 @@ Worker::Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSou
       background_(clock.executor()),
       server_limits_(server::server_limits(shared.config)),
       wallet_(std::move(wallet)),
-      chains_(shared.config.receipts.cache_entries_max) {}
+      chains_(shared.config.receipts.cache_entries_max),
+      ledger_(shared.ledger),
+      replays_(shared.replays) {}
 
 Worker::~Worker() = default;
 
@@ -67,6 +70,9 @@ Result<std::unique_ptr<Worker>> Worker::make(Shared& shared, Clock& clock, Rng& 
 Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream) {
   fetcher_ = fetch::make_fetcher(dialer, clock_, background_, shared_.web_roots);
   const config::Config& config = shared_.config;
+  if (config.receipts.valkey) {
+    CHECK(share_through(*config.receipts.valkey, dialer));
+  }
   const FilterDeps deps{config,
                         clock_,
                         rng_,
@@ -74,8 +80,8 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         shared_.anchors,
                         receipt_limits(config.receipts.limits),
                         chains_,
-                        shared_.replays,
-                        shared_.ledger,
+                        *replays_,
+                        *ledger_,
                         shared_.approvals,
                         *fetcher_,
                         wallet_.get()};
@@ -89,6 +95,44 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
         upstream, config.timeouts, config.limits, shared_.session_key, dialer, clock_, background_,
         [this, name = upstream.name] { return client_contexts_[name]; });
   }
+  return {};
+}
+
+namespace {
+
+Task<Result<net::StreamPtr>> open_valkey(net::Dialer& dialer, const net::Address& address,
+                                         const tls::ContextPtr& context, bool tls, Clock& clock,
+                                         Clock::Time deadline) {
+  CO_TRY(net::StreamPtr stream, co_await dialer.dial(address, deadline));
+  if (!tls) co_return stream;
+  if (!context) co_return fail(Code::kUnavailable, "there is no identity to open TLS with yet");
+  CO_TRY(stream, co_await tls::connect(std::move(stream), context, clock, deadline));
+  co_return stream;
+}
+
+}  // namespace
+
+// Budgets and proofs are then counted by the server, over a connection of this worker's own.
+Result<void> Worker::share_through(const config::Valkey& config, net::Dialer& dialer) {
+  valkey::Options options;
+  options.user = config.user;
+  options.timeout = config.timeout;
+  if (!config.password_file.empty()) {
+    TRY(options.password, read_secret(config.password_file));
+  }
+  TRY(net::Address address, net::Address::parse(config.address));
+  const bool tls = !config.spiffe_ids.empty();
+  valkey_ = std::make_unique<valkey::Client>(
+      std::move(options),
+      [this, &dialer, address = std::move(address), tls](Clock::Time deadline) {
+        return open_valkey(dialer, address, valkey_context_, tls, clock_, deadline);
+      },
+      clock_, background_);
+  const std::string prefix = "{" + config.prefix + "}:";  // one slot, should it be a cluster
+  own_ledger_ = make_valkey_ledger(*valkey_, rng_, prefix);
+  own_replays_ = make_valkey_replays(*valkey_, rng_, prefix);
+  ledger_ = own_ledger_.get();
+  replays_ = own_replays_.get();
   return {};
 }
 
@@ -109,12 +153,19 @@ Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
     if (upstream.http_version == config::HttpVersion::k2) options.alpn = {"h2"};
     TRY(clients[upstream.name], tls::make_client_context(snapshot, options));
   }
+  if (const auto& valkey = shared_.config.receipts.valkey; valkey && !valkey->spiffe_ids.empty()) {
+    tls::Options options;
+    options.alpn.clear();
+    options.allowed_peers = valkey->spiffe_ids;
+    TRY(valkey_context_, tls::make_client_context(snapshot, options));
+  }
   server_contexts_ = std::move(servers);
   client_contexts_ = std::move(clients);
   const bool rotated = identity_ != nullptr;
   identity_ = std::move(snapshot);
   if (rotated) {
     for (const auto& [name, upstream] : upstreams_) upstream->retire_connections();
+    if (valkey_) valkey_->retire_connection();
   }
   return {};
 }

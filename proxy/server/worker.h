@@ -24,6 +24,7 @@
 #include "proxy/tls/tls.h"
 #include "proxy/upstream/session_seal.h"
 #include "proxy/upstream/upstream.h"
+#include "proxy/valkey/client.h"
 
 namespace mandated::server {
 
@@ -33,8 +34,9 @@ struct Shared {
   audit::Sink& audit;
   admin::Metrics& metrics;
   const receipt::AnchorSet& anchors;
-  receipt::ReplayMemory& replays;
-  Ledger& ledger;
+  // Null where each worker asks Valkey (receipts.valkey).
+  Replays* replays;
+  Ledger* ledger;
   Approvals& approvals;
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
@@ -70,6 +72,7 @@ class Worker {
   Clock& clock() { return clock_; }
   Rng& rng() { return rng_; }
   fetch::Fetcher& fetcher() { return *fetcher_; }
+  Ledger& ledger() { return *ledger_; }
   Gate& gate() { return gate_; }
   const FilterChain& filters() const { return *filters_; }
   const http::ServerLimits& server_limits() const { return server_limits_; }
@@ -127,6 +130,7 @@ class Worker {
  private:
   Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSource> wallet);
   Result<void> build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream);
+  Result<void> share_through(const config::Valkey& valkey, net::Dialer& dialer);
   Task<void> accept_loop(net::Listener& listener, const config::Listener& config);
 
   Shared& shared_;
@@ -138,6 +142,11 @@ class Worker {
   std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<WalletSource> wallet_;
   receipt::ChainCache chains_;
+  std::unique_ptr<valkey::Client> valkey_;
+  std::unique_ptr<Ledger> own_ledger_;  // this and the next: over valkey_
+  std::unique_ptr<Replays> own_replays_;
+  Ledger* ledger_ = nullptr;
+  Replays* replays_ = nullptr;
   Clock::Time next_refused_peer_{};
   std::uint64_t counted_hits_ = 0;
   std::uint64_t counted_misses_ = 0;
@@ -145,6 +154,7 @@ class Worker {
   identity::SnapshotPtr identity_;
   std::map<std::string, tls::ContextPtr> server_contexts_;  // by listener
   std::map<std::string, tls::ContextPtr> client_contexts_;  // by upstream
+  tls::ContextPtr valkey_context_;
   std::map<std::string, std::unique_ptr<upstream::Upstream>> upstreams_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::list<net::Stream*> live_;

@@ -123,7 +123,7 @@ struct Proxy {
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
         approvals("", anchors, receipt::Limits{}),
-        shared{config, audit, metrics, anchors, replays, ledger, approvals, {}} {
+        shared{config, audit, metrics, anchors, replays.get(), &ledger, approvals, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
     worker =
@@ -136,7 +136,7 @@ struct Proxy {
   config::Config config;
   audit::MemorySink audit;
   admin::Metrics metrics;
-  receipt::ReplayMemory replays{1U << 16U};
+  std::unique_ptr<Replays> replays = make_memory_replays(1U << 16U);
   CountingLedger ledger;
   Approvals approvals;
   server::Shared shared;

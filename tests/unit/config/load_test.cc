@@ -533,6 +533,75 @@ TEST(Outbound, Refused) {
   }
 }
 
+// A whole file with these members of receipts.
+std::string with_receipts(const std::string& members, const std::string& more = {}) {
+  return R"(version: 1
+role: inbound
+listeners: [{name: a, address: "127.0.0.1:1", tls: none}]
+routes: [{name: r, path: /mcp, upstream: u, mandate: {audiences: ["https://a.example"]}}]
+upstreams: [{name: u, url: "http://127.0.0.1:2"}]
+audit: {file: audit.jsonl}
+receipts: {anchors: [{file: a.jwk}], )" +
+         members + "}\n" + more;
+}
+
+constexpr const char* kOwnIdentity =
+    "identity: {embedded: {state: s, trust_domain: a.org, spiffe_id: \"spiffe://a.org/t\"}}\n";
+
+TEST(Valkey, TakesTheLedgersPlace) {
+  const Loaded loaded = load_text(
+      "/etc/m.yaml", with_receipts("valkey: {address: valkey.a.org:6379, spiffe_ids: "
+                                   "[\"spiffe://a.org/valkey\"], user: m, password_file: secret, "
+                                   "prefix: p, timeout: 500ms}",
+                                   kOwnIdentity));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  ASSERT_TRUE(loaded->receipts.valkey);
+  const Valkey& valkey = *loaded->receipts.valkey;
+  EXPECT_EQ(valkey.address, "valkey.a.org:6379");
+  EXPECT_THAT(valkey.spiffe_ids, testing::ElementsAre("spiffe://a.org/valkey"));
+  EXPECT_EQ(valkey.user, "m");
+  EXPECT_EQ(valkey.password_file, "/etc/secret");
+  EXPECT_EQ(valkey.prefix, "p");
+  EXPECT_EQ(valkey.timeout, milliseconds(500));
+  EXPECT_EQ(loaded->receipts.ledger, "");
+  const Loaded local =
+      load_text("/etc/m.yaml", with_receipts("valkey: {address: \"unix:v.sock\"}"));
+  ASSERT_TRUE(local) << to_string(local.error());
+  EXPECT_EQ(local->receipts.valkey->address, "unix:/etc/v.sock");
+}
+
+TEST(Valkey, Refused) {
+  struct Case {
+    std::string members;
+    std::string problem;
+  };
+  for (const Case& c :
+       {Case{"valkey: {address: \"10.0.0.1:6379\"}",
+             "/receipts/valkey/spiffe_ids: missing; expected who must be there: plaintext goes to "
+             "loopback or a Unix socket only"},
+        Case{"valkey: {address: valkey.a.org}",
+             "/receipts/valkey/address: expected a host and a port such as "
+             "valkey.example.org:6379 or [::1]:6379, or unix: and a path"},
+        Case{"valkey: {address: \"localhost:0\"}",
+             "/receipts/valkey/address: expected a host and a port such as "
+             "valkey.example.org:6379 or [::1]:6379, or unix: and a path"},
+        Case{"valkey: {address: \"a.org:1\", spiffe_ids: [\"spiffe://a.org/v\"]}",
+             "/receipts/valkey/spiffe_ids: needs /identity"},
+        Case{"valkey: {address: \"localhost:1\", user: m}",
+             "/receipts/valkey/password_file: missing; user needs it"},
+        Case{"valkey: {address: \"localhost:1\", prefix: \"a}b\"}",
+             "/receipts/valkey/prefix: expected a name: 1 to 64 letters, digits, '-', '_' and '.', "
+             "a letter or digit first"},
+        Case{"valkey: {address: \"localhost:1\", timeout: 11s}",
+             "/receipts/valkey/timeout: expected at most 10s"},
+        Case{"valkey: {address: \"localhost:1\"}, ledger: file",
+             "/receipts/ledger: expected either ledger or valkey"}}) {
+    const Loaded loaded = load_text("m.yaml", with_receipts(c.members));
+    ASSERT_FALSE(loaded) << c.members;
+    EXPECT_THAT(to_string(loaded.error()), testing::EndsWith(": " + c.problem + "\n"));
+  }
+}
+
 TEST(Identity, IsNeededByMtlsAndHttps) {
   const Loaded loaded = load_text("m.yaml", R"(version: 1
 role: inbound

@@ -83,15 +83,15 @@ struct CallFixture {
   }
 
   FilterDeps deps() {
-    return FilterDeps{config, clock,   rng,     std::string(kAgent), anchors, receipt::Limits{},
-                      cache,  replays, *ledger, approvals,           fetcher, wallet.get()};
+    return FilterDeps{config, clock,    rng,     std::string(kAgent), anchors, receipt::Limits{},
+                      cache,  *replays, *ledger, approvals,           fetcher, wallet.get()};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
   receipt::PrivateKey holder = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
   receipt::AnchorSet anchors{{receipt::Anchor{"alice", person.public_key(), std::nullopt}}};
   receipt::ChainCache cache;
-  receipt::ReplayMemory replays;
+  std::unique_ptr<Replays> replays = make_memory_replays();
   std::unique_ptr<Ledger> ledger = make_memory_ledger();
   Approvals approvals{"https://consent.test.example", anchors, receipt::Limits{}};
   FakeFetcher fetcher;

@@ -52,7 +52,7 @@ class ExchangeTest : public testing::Test {
   ExchangeTest()
       : config_(load()),
         metrics_(names(), admin::BuildInfo{}),
-        shared_{config_, audit_, metrics_, anchors_, replays_, *ledger_, approvals_, {}} {
+        shared_{config_, audit_, metrics_, anchors_, replays_.get(), ledger_.get(), approvals_, {}} {
     worker_ = std::move(*Worker::make(shared_, clock_, rng_, network_, nullptr, nullptr));
     worker_->listen(network_.listen({"127.0.0.1", 1000, {}}), config_.listeners.front());
     listener_ = network_.listen({"127.0.0.1", 3000, {}});
@@ -213,7 +213,7 @@ class ExchangeTest : public testing::Test {
   audit::MemorySink audit_;
   admin::Metrics metrics_;
   receipt::AnchorSet anchors_;
-  receipt::ReplayMemory replays_;
+  std::unique_ptr<Replays> replays_ = make_memory_replays();
   std::unique_ptr<Ledger> ledger_ = make_memory_ledger();
   Approvals approvals_{"", anchors_, receipt::Limits{}};
   Shared shared_;
