@@ -35,8 +35,9 @@ for i = 2, #KEYS do
   if charges then
     redis.call('INCRBY', KEYS[i], ARGV[3 * i - 4])
     redis.call('EXPIRE', KEYS[i], ARGV[3 * i - 2])
-  elseif redis.call('EXISTS', KEYS[i]) == 1 and redis.call('DECRBY', KEYS[i], ARGV[3 * i - 4]) < 0 then
-    redis.call('SET', KEYS[i], '0', 'KEEPTTL')
+  elseif redis.call('EXISTS', KEYS[i]) == 1 then
+    local left = redis.call('DECRBY', KEYS[i], ARGV[3 * i - 4])
+    if left < 0 then redis.call('SET', KEYS[i], '0', 'KEEPTTL') end
   end
 end
 if charges then redis.call('SET', KEYS[1], '1', 'EX', '120') end
