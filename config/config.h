@@ -221,6 +221,12 @@ struct Timeouts {
   Duration stream_idle = hours(1);
 };
 
+/// Where the agent beside the proxy manages its receipts.
+struct LocalApi {
+  std::string socket;
+  std::vector<std::uint32_t> allowed_uids;  ///< empty: the proxy's own user
+};
+
 struct Admin {
   std::string address;
 };
@@ -246,6 +252,7 @@ struct Config {
   Audit audit;
   Limits limits;
   Timeouts timeouts;
+  std::optional<LocalApi> local_api;
   std::optional<Admin> admin;
   Log log;
 

@@ -46,6 +46,7 @@ class CrossCheck {
     root_.each("routes", [&](const Cursor& at) { route(at, config_.routes[i++]); });
     filters();
     receipts();
+    local_api();
   }
 
  private:
@@ -189,6 +190,14 @@ class CrossCheck {
         at.problem("chain_bytes_max", "expected at least token_bytes_max");
       });
     });
+  }
+
+  void local_api() {
+    if (!config_.local_api) return;
+    if (config_.role == Role::kInbound)
+      root_.problem("local_api", "goes with role: outbound only: it serves the agent beside it");
+    if (!config_.receipts.wallet)
+      root_.problem("local_api", "needs /receipts/wallet: receipts are bound to its key");
   }
 
   const Cursor& root_;

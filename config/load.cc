@@ -390,6 +390,19 @@ Log read_log(const Cursor& at) {
   return log;
 }
 
+LocalApi read_local_api(const Cursor& at, const Folder& folder) {
+  LocalApi local;
+  at.text("socket", local.socket);
+  folder.resolve(local.socket);
+  if (local.socket.size() > kUnixPathBytesMax)
+    at.problem("socket", "expected a shorter socket path");
+  at.each("allowed_uids", [&](const Cursor& one) {
+    if (one.value().is_number_integer())
+      local.allowed_uids.push_back(one.value().get<std::uint32_t>());
+  });
+  return local;
+}
+
 Admin read_admin(const Cursor& at, const Folder& folder) {
   Admin admin;
   read_address(at, folder, admin.address);
@@ -422,6 +435,8 @@ Config read(const Cursor& root, const Folder& folder) {
     config.receipts.ledger = config.audit.file + ".ledger";
   root.member("limits", [&](const Cursor& one) { read_limits(one, config.limits); });
   root.member("timeouts", [&](const Cursor& one) { read_timeouts(one, config.timeouts); });
+  root.member("local_api",
+              [&](const Cursor& one) { config.local_api = read_local_api(one, folder); });
   root.member("admin", [&](const Cursor& one) { config.admin = read_admin(one, folder); });
   root.member("log", [&](const Cursor& one) { config.log = read_log(one); });
   return config;

@@ -600,6 +600,46 @@ TEST(Valkey, Refused) {
     ASSERT_FALSE(loaded) << c.members;
     EXPECT_THAT(to_string(loaded.error()), testing::EndsWith(": " + c.problem + "\n"));
   }
+TEST(LocalApi, IsRead) {
+  const Loaded loaded =
+      load_text("/etc/m.yaml", outbound("{mode: attach}", kHttps, kWallet) +
+                                   "local_api: {socket: run/l.sock, allowed_uids: [0, 65534]}\n");
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->local_api->socket, "/etc/run/l.sock");
+  EXPECT_THAT(loaded->local_api->allowed_uids, testing::ElementsAre(0, 65534));
+  const Loaded bare = load_text("m.yaml", outbound("{mode: attach}", kHttps, kWallet));
+  ASSERT_TRUE(bare);
+  EXPECT_FALSE(bare->local_api);
+}
+
+TEST(LocalApi, Refused) {
+  const auto local = [](const std::string& members) {
+    return outbound("{mode: attach}", kHttps, kWallet) + "local_api: " + members + "\n";
+  };
+  struct Case {
+    std::string text;
+    const char* problem;
+  };
+  for (const Case& c :
+       {Case{local("{}"), "/local_api/socket: missing"},
+        {local("{socket: /" + std::string(120, 'a') + "}"),
+         "/local_api/socket: expected a shorter socket path"},
+        {local("{socket: s, allowed_uids: []}"), "/local_api/allowed_uids: expected at least one"},
+        {local("{socket: s, allowed_uids: [-1]}"), "/local_api/allowed_uids/0: expected"},
+        {local("{socket: s, allowed_uids: [4294967295]}"), "/local_api/allowed_uids/0: expected"},
+        {local("{socket: s, allowed_uids: [root]}"), "/local_api/allowed_uids/0: expected"},
+        {local("{socket: s, uid: 5}"), "/local_api/uid: unknown member"},
+        {outbound("{mode: enforce, audiences: [spiffe://a.org/t]}", kHttps, kAnchors) +
+             "local_api: {socket: s}\n",
+         "/local_api: needs /receipts/wallet"}}) {
+    const Loaded loaded = load_text("m.yaml", c.text);
+    ASSERT_FALSE(loaded) << c.text;
+    EXPECT_THAT(to_string(loaded.error()), testing::HasSubstr(c.problem));
+  }
+  const Loaded inbound = load_text("m.yaml", kGood + "local_api: {socket: s}\n");
+  ASSERT_FALSE(inbound);
+  EXPECT_THAT(to_string(inbound.error()),
+              testing::HasSubstr("/local_api: goes with role: outbound"));
 }
 
 TEST(Identity, IsNeededByMtlsAndHttps) {

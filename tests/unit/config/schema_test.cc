@@ -230,7 +230,10 @@ std::string type_text(const ordered_json& rule) {
   if (pattern.find("KiB") != std::string::npos) return "size";
   if (pattern == "^off$") return "members or `off`";
   const std::string type = rule["type"];
-  if (type == "array") return rule["items"].contains("properties") ? "list" : "list of text";
+  if (type == "array") {
+    if (rule["items"].contains("properties")) return "list";
+    return rule["items"]["type"] == "integer" ? "list of numbers" : "list of text";
+  }
   if (type == "object") return "members";
   if (type == "string") return "text";
   return type == "boolean" ? "`true`, `false`" : "number";
