@@ -77,14 +77,25 @@ Result<bool> is_stale(const Address& address, const Endpoint& endpoint) {
   return true;
 }
 
-Result<Descriptor> bind_unix(const Address& address, const Endpoint& endpoint) {
+/// Gives a socket's file exactly this mode: by its descriptor, so that it is this file and no link.
+bool set_file_mode(const std::string& path, mode_t mode) {
+  const Descriptor file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  if ((status.st_mode & ALLPERMS) == mode) return true;
+  // fchmod(2) takes no descriptor of this kind.
+  return ::chmod(("/proc/self/fd/" + std::to_string(file.get())).c_str(), mode) == 0;
+}
+
+Result<Descriptor> bind_unix(const Address& address, const Endpoint& endpoint, mode_t mode) {
   TRY(const bool stale, is_stale(address, endpoint));
   if (stale) ::unlink(address.unix_path.c_str());
   Descriptor socket = open_socket(AF_UNIX);
-  // The file takes its mode from the socket's (unix(7)), so it never exists with a wider one.
-  if (!socket || ::fchmod(socket.get(), S_IRUSR | S_IWUSR) != 0 ||
+  // The file takes its mode from the socket's (unix(7)), so it never exists with a wider one; but
+  // the umask may have taken away what others were to have.
+  if (!socket || ::fchmod(socket.get(), mode) != 0 ||
       ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
-      ::listen(socket.get(), kBacklog) != 0) {
+      !set_file_mode(address.unix_path, mode) || ::listen(socket.get(), kBacklog) != 0) {
     return bind_failure(address, errno_text(errno));
   }
   return socket;
@@ -149,14 +160,14 @@ class SocketListener final : public Listener {
 
 }  // namespace
 
-Result<std::unique_ptr<BoundAddress>> BoundAddress::bind(const Address& address) {
+Result<std::unique_ptr<BoundAddress>> BoundAddress::bind(const Address& address, mode_t mode) {
   const std::vector<Endpoint> endpoints = endpoints_of(address);
   if (endpoints.empty()) return bind_failure(address, "a name; give an IP address or localhost");
   const Endpoint& endpoint = endpoints.front();
 
   Address chosen = address;
   if (address.is_unix()) {
-    TRY(Descriptor socket, bind_unix(address, endpoint));
+    TRY(Descriptor socket, bind_unix(address, endpoint, mode));
     struct stat status{};
     if (::lstat(address.unix_path.c_str(), &status) != 0) {
       return bind_failure(address, errno_text(errno));

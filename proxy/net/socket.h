@@ -1,6 +1,7 @@
 // TCP and Unix sockets: the real Stream, Listener and Dialer.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -35,11 +36,13 @@ class Dialer {
 
 /// A bound address from which each worker makes its Listener; it outlives them. TCP wants a literal
 /// or localhost, and "[::]" is IPv6 only. Unix: an old socket file that nobody serves is replaced,
-/// the mode is 0600, and the file is removed when this goes.
+/// the mode is 0600 unless asked otherwise, and the file is removed when this goes.
 class BoundAddress {
  public:
-  /// kUnavailable says why it cannot be had: taken, not allowed, no address of this machine.
-  static Result<std::unique_ptr<BoundAddress>> bind(const Address& address);
+  /// kUnavailable says why it cannot be had: taken, not allowed, no address of this machine. `mode`
+  /// is of a Unix socket's file, whatever the umask.
+  static Result<std::unique_ptr<BoundAddress>> bind(const Address& address,
+                                                    mode_t mode = S_IRUSR | S_IWUSR);
   ~BoundAddress();
   BoundAddress(const BoundAddress&) = delete;
   BoundAddress& operator=(const BoundAddress&) = delete;

@@ -124,6 +124,17 @@ void SocketStream::close() {
   socket_.close(ignored);
 }
 
+std::optional<PeerCredentials> SocketStream::credentials() {
+  ucred found{};
+  socklen_t size = sizeof(found);
+  constexpr auto kNobody = static_cast<uid_t>(-1);  // what sockets of other families say
+  if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &found, &size) != 0 ||
+      size != sizeof(found) || found.uid == kNobody) {
+    return std::nullopt;
+  }
+  return PeerCredentials{found.uid, found.pid};
+}
+
 StreamPtr make_socket_stream(Clock& clock, int descriptor) {
   return std::make_unique<SocketStream>(clock, Descriptor(descriptor));
 }

@@ -22,6 +22,7 @@ class SocketStream final : public Stream {
   Task<Result<void>> shutdown() override;
   void set_deadline(Clock::Time deadline) override;
   void close() override;
+  std::optional<PeerCredentials> credentials() override;
 
  private:
   Failure failure(const boost::system::error_code& error) const;

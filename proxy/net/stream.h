@@ -2,8 +2,11 @@
 // have in common.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -11,6 +14,13 @@
 #include "proxy/base/task.h"
 
 namespace mandated::net {
+
+/// The process at the other end of a Unix socket, as the system saw it when it connected.
+struct PeerCredentials {
+  uid_t user = 0;
+  pid_t process = 0;  ///< 0: one of another PID namespace
+  bool operator==(const PeerCredentials&) const = default;
+};
 
 /// One read and one write may be pending at once (full duplex), not two of a kind. Owned by one
 /// worker. After any error the stream is good for close() only.
@@ -34,6 +44,9 @@ class Stream {
 
   /// Cuts the stream at once; pending operations fail with kCancelled. May be called twice.
   virtual void close() = 0;
+
+  /// Of a Unix socket (SO_PEERCRED); nullopt where the system vouches for nobody.
+  virtual std::optional<PeerCredentials> credentials() { return std::nullopt; }
 };
 using StreamPtr = std::unique_ptr<Stream>;
 

@@ -335,6 +335,52 @@ TEST_F(SocketTest, UnixSocketIsPrivateAndRemovedAtTheEnd) {
   EXPECT_FALSE(std::filesystem::exists(address.unix_path));
 }
 
+TEST_F(SocketTest, UnixSocketHasTheModeThatWasAskedForWhateverTheUmask) {
+  const Address address = unix_address();
+  for (const mode_t umask : {0077U, 0022U, 0000U}) {
+    for (const mode_t mode : {0600U, 0660U}) {
+      const mode_t before = ::umask(umask);
+      const auto bound = BoundAddress::bind(address, mode);
+      ::umask(before);
+      ASSERT_TRUE(bound) << bound.error().text;
+      struct stat status{};
+      ASSERT_EQ(::lstat(address.unix_path.c_str(), &status), 0);
+      EXPECT_EQ(status.st_mode & 07777U, mode) << "umask " << umask;
+    }
+  }
+}
+
+TEST_F(SocketTest, ALinkInTheWayIsNotFollowed) {
+  const Address address = unix_address();
+  const std::filesystem::path elsewhere = folder_ / "elsewhere.sock";
+  const auto served = bind(*Address::parse("unix:" + elsewhere.string()));
+  std::filesystem::create_symlink(elsewhere, address.unix_path);
+  const auto refused = BoundAddress::bind(address);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text, HasSubstr("a file that is no socket is in the way"));
+  EXPECT_TRUE(std::filesystem::exists(elsewhere));
+  EXPECT_TRUE(std::filesystem::is_symlink(address.unix_path));
+}
+
+TEST_F(SocketTest, TheSystemVouchesForThePeerOfAUnixSocketOnly) {
+  const auto tcp = bind(*Address::parse("127.0.0.1:0"));
+  const auto tcp_listener = tcp->listen(clock_);
+  ASSERT_TRUE(tcp_listener);
+  EXPECT_EQ(connect(**tcp_listener).second->credentials(), std::nullopt);
+
+  const auto bound = bind(unix_address());
+  const auto listener = bound->listen(clock_);
+  ASSERT_TRUE(listener);
+  auto [near, far] = connect(**listener);
+  near.reset();  // what counts is who connected
+  const std::optional<PeerCredentials> peer = far->credentials();
+  ASSERT_TRUE(peer);
+  EXPECT_EQ(peer->user, ::geteuid());
+  EXPECT_EQ(peer->process, ::getpid());
+  far->close();
+  EXPECT_EQ(far->credentials(), std::nullopt);
+}
+
 TEST_F(SocketTest, StaleUnixSocketIsReplaced) {
   const Address address = unix_address();
   const int old = ::socket(AF_UNIX, SOCK_STREAM, 0);
