@@ -58,11 +58,6 @@ int progress(receipt::Code code) {
   }
 }
 
-// Less authority first: fewer tools, then more hops from the root, then the earlier end.
-auto breadth(const ChainPtr& chain) {
-  return std::tuple(chain->tools().size(), -static_cast<long>(chain->size()), chain->expires());
-}
-
 class MandateFilter final : public Filter {
  public:
   explicit MandateFilter(const FilterDeps& deps) : deps_(deps) {}
@@ -307,7 +302,7 @@ class MandateFilter final : public Filter {
     // People are asked only where nothing else permits the call.
     const auto rank = [&](const Choice& choice) {
       const auto approvers = receipt::approvers_of(*choice.chain, call.tool);
-      return std::tuple(!approvers || *approvers != nullptr, breadth(choice.chain), choice.entry);
+      return std::tuple(!approvers || *approvers != nullptr, breadth(*choice.chain), choice.entry);
     };
     std::sort(choices.begin(), choices.end(),
               [&](const Choice& a, const Choice& b) { return rank(a) < rank(b); });
@@ -351,7 +346,7 @@ class MandateFilter final : public Filter {
       const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
       if (!chain) continue;
       exchange.chains.push_back(*chain);
-      if (!widest || breadth(widest->chain) < breadth(*chain))
+      if (!widest || breadth(*widest->chain) < breadth(**chain))
         widest = Choice{*chain, wallet, &entry};
     }
     if (widest && passes_on(exchange)) exchange.receipts = widest->entry->tokens;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "proxy/base/file.h"
 #include "proxy/base/log.h"
 #include "proxy/json/json.h"
 
@@ -55,9 +56,13 @@ std::optional<std::vector<std::string>> parse_chain_file(const std::string& text
 
 }  // namespace
 
+std::tuple<std::size_t, long, receipt::Seconds> breadth(const receipt::VerifiedChain& chain) {
+  return {chain.tools().size(), -static_cast<long>(chain.size()), chain.expires()};
+}
+
 Result<std::unique_ptr<WalletFolder>> WalletFolder::open(const std::string& folder,
-                                                         const std::string& key_file,
-                                                         Clock& clock) {
+                                                         const std::string& key_file, Clock& clock,
+                                                         WalletChanges& changes) {
   struct stat status = {};
   if (::stat(key_file.c_str(), &status) != 0) {
     return fail(Code::kInvalidConfig, "the holder key " + key_file + " cannot be read");
@@ -75,18 +80,22 @@ Result<std::unique_ptr<WalletFolder>> WalletFolder::open(const std::string& fold
   if (!fs::is_directory(folder)) {
     return fail(Code::kInvalidConfig, "the wallet folder " + folder + " does not exist");
   }
-  return std::unique_ptr<WalletFolder>(new WalletFolder(folder, std::move(*key), clock));
+  return std::unique_ptr<WalletFolder>(new WalletFolder(folder, std::move(*key), clock, changes));
 }
 
-WalletFolder::WalletFolder(std::string folder, receipt::PrivateKey key, Clock& clock)
-    : folder_(std::move(folder)), key_(std::move(key)), clock_(clock) {
+WalletFolder::WalletFolder(std::string folder, receipt::PrivateKey key, Clock& clock,
+                           WalletChanges& changes)
+    : folder_(std::move(folder)), key_(std::move(key)), clock_(clock), changes_(changes) {
   looked_at_ = clock_.now();
+  seen_changes_ = changes_;
   fingerprint_ = fingerprint();
   reload();
 }
 
 std::shared_ptr<const Wallet> WalletFolder::current() {
-  if (clock_.now() - looked_at_ >= kLookEvery) {
+  const std::uint64_t changes = changes_;
+  if (changes != seen_changes_ || clock_.now() - looked_at_ >= kLookEvery) {
+    seen_changes_ = changes;
     looked_at_ = clock_.now();
     std::string seen = fingerprint();
     if (seen != fingerprint_) {
@@ -95,6 +104,27 @@ std::shared_ptr<const Wallet> WalletFolder::current() {
     }
   }
   return wallet_;
+}
+
+Result<void> WalletFolder::put(const std::string& name, const std::vector<std::string>& tokens) {
+  if (chain_files(folder_).size() >= kFilesMax) {
+    return fail(Code::kOverloaded,
+                "the wallet holds " + std::to_string(kFilesMax) + " receipts already");
+  }
+  std::string text;
+  for (const std::string& token : tokens)
+    text += (text.empty() ? "[" : ",\n ") + json::quoted(token);
+  CHECK(replace_file(folder_ + "/" + name, text + "]\n", S_IRUSR | S_IWUSR));
+  ++changes_;
+  return {};
+}
+
+Result<void> WalletFolder::remove(const std::string& name) {
+  std::error_code error;
+  fs::remove(fs::path(folder_) / name, error);
+  if (error) return fail(Code::kStorage, name + ": " + error.message());
+  ++changes_;
+  return {};
 }
 
 std::string WalletFolder::fingerprint() const {

@@ -443,6 +443,11 @@ Checked<ChainPtr> verify(std::span<const std::string_view> chain, const AnchorSe
 
 }  // namespace
 
+std::string chain_digest(std::span<const std::string_view> chain) {
+  const std::string_view leaf = chain.empty() ? std::string_view() : chain.back();
+  return sha256_text(leaf.substr(0, leaf.rfind('.')));
+}
+
 Checked<ChainPtr> verify_links(std::span<const std::string_view> chain, Seconds now,
                                const Limits& limits) {
   return verify(chain, nullptr, now, limits);

@@ -156,6 +156,9 @@ class VerifiedChain {
 };
 using ChainPtr = std::shared_ptr<const VerifiedChain>;
 
+/// The digest of a chain that was not verified.
+std::string chain_digest(std::span<const std::string_view> chain);
+
 /// AAT section 7 steps 1 to 5 and 6a, in the draft's order, and the profile. `chain` is root first.
 Checked<ChainPtr> verify_chain(std::span<const std::string_view> chain, const AnchorSet& anchors,
                                Seconds now, const Limits& limits = {});
@@ -200,6 +203,8 @@ struct Charge {
 /// kArgumentDenied.
 Checked<std::vector<Charge>> charges_of(const VerifiedChain& chain, std::string_view tool,
                                         const json::Value& arguments);
+/// Every figure of every hop's budget, at no cost: to ask what was spent of it.
+std::vector<Charge> figures_of(const VerifiedChain& chain);
 /// kBudgetSpent, for the charge that does not fit.
 Refusal budget_spent(const Charge& charge, std::string_view tool);
 

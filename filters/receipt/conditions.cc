@@ -32,6 +32,18 @@ Refusal required(Requirement requirement, std::size_t hop, std::string_view tool
   return refusal_of(Code::kInternal, hop, tool, "A requirement that is not known.");
 }
 
+// `account` is the hop's.
+Charge charge_of(const VerifiedChain& chain, std::size_t hop, std::string_view account,
+                 std::string figure, std::uint64_t cost, std::uint64_t limit) {
+  const std::array<std::string_view, 2> parts{account, figure};
+  return {encode_base64url(sha256_framed(parts)),
+          cost,
+          limit,
+          chain.expires(hop),
+          static_cast<int>(hop),
+          std::move(figure)};
+}
+
 class Charging {
  public:
   Charging(const VerifiedChain& chain, std::string_view tool, const json::Value& arguments)
@@ -82,9 +94,7 @@ class Charging {
   }
 
   void add(std::string figure, std::uint64_t cost, std::uint64_t limit) {
-    const std::array<std::string_view, 2> parts{account_, figure};
-    charges_.push_back({encode_base64url(sha256_framed(parts)), cost, limit, chain_.expires(hop_),
-                        static_cast<int>(hop_), std::move(figure)});
+    charges_.push_back(charge_of(chain_, hop_, account_, std::move(figure), cost, limit));
   }
 
   const VerifiedChain& chain_;
@@ -117,6 +127,22 @@ Checked<void> check_conditions(const VerifiedChain& chain, std::string_view tool
 Checked<std::vector<Charge>> charges_of(const VerifiedChain& chain, std::string_view tool,
                                         const json::Value& arguments) {
   return Charging(chain, tool, arguments).run();
+}
+
+std::vector<Charge> figures_of(const VerifiedChain& chain) {
+  std::vector<Charge> figures;
+  for (std::size_t hop = 0; hop < chain.size(); ++hop) {
+    const std::optional<Budget>& budget = chain.mandate(hop).budget;
+    if (!budget) continue;
+    const std::string account = chain.account(hop);
+    const auto add = [&](std::string figure, std::uint64_t limit) {
+      figures.push_back(charge_of(chain, hop, account, std::move(figure), 0, limit));
+    };
+    if (budget->calls) add("calls", *budget->calls);
+    for (const auto& [tool, limit] : budget->tools) add("tools." + tool, limit);
+    for (const auto& [name, limit] : budget->sums) add("sum." + name, limit);
+  }
+  return figures;
 }
 
 Refusal budget_spent(const Charge& charge, std::string_view tool) {

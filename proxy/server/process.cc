@@ -104,6 +104,7 @@ class Process {
   admin::Health health_;
   admin::Metrics metrics_;
   Anchors anchors_;
+  WalletChanges wallet_changes_ = 0;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
@@ -209,8 +210,9 @@ Result<void> Process::make_workers() {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     std::unique_ptr<WalletSource> wallet;
     if (config_.receipts.wallet) {
-      TRY(wallet, WalletFolder::open(config_.receipts.wallet->folder,
-                                     config_.receipts.wallet->holder_key, thread->clock));
+      TRY(wallet,
+          WalletFolder::open(config_.receipts.wallet->folder, config_.receipts.wallet->holder_key,
+                             thread->clock, wallet_changes_));
     }
     TRY(thread->worker,
         Worker::make(*shared_, thread->clock, thread->rng, *thread->dialer, std::move(wallet),

@@ -600,6 +600,8 @@ TEST(Valkey, Refused) {
     ASSERT_FALSE(loaded) << c.members;
     EXPECT_THAT(to_string(loaded.error()), testing::EndsWith(": " + c.problem + "\n"));
   }
+}
+
 TEST(LocalApi, IsRead) {
   const Loaded loaded =
       load_text("/etc/m.yaml", outbound("{mode: attach}", kHttps, kWallet) +

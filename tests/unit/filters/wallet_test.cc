@@ -29,11 +29,13 @@ class WalletTest : public testing::Test {
     std::ofstream(path, std::ios::binary) << text;
   }
   Result<std::unique_ptr<WalletFolder>> open() {
-    return WalletFolder::open((folder_ / "receipts").string(), key_file_.string(), clock_);
+    return WalletFolder::open((folder_ / "receipts").string(), key_file_.string(), clock_,
+                              changes_);
   }
 
   boost::asio::io_context context_;
   test::SimClock clock_{context_};
+  WalletChanges changes_ = 0;
   fs::path folder_;
   fs::path key_file_;
 };
@@ -62,6 +64,41 @@ TEST_F(WalletTest, SeesANewReceiptWithinASecond) {
   fs::remove(folder_ / "receipts" / "new.json");
   clock_.advance(std::chrono::milliseconds(1001));
   EXPECT_TRUE((*wallet)->current()->entries.empty());
+}
+
+// Another worker of the process took it.
+TEST_F(WalletTest, SeesWhatThisProcessTookAtOnce) {
+  const auto wallet = open();
+  const auto other = open();
+  ASSERT_TRUE(wallet && other);
+  ASSERT_TRUE((*wallet)->put("new.json", {"root", "child"}));
+  for (const auto& each : {wallet->get(), other->get()}) {
+    const auto current = each->current();
+    ASSERT_EQ(current->entries.size(), 1U);
+    EXPECT_EQ(current->entries[0].tokens, (std::vector<std::string>{"root", "child"}));
+  }
+  struct stat status{};
+  ASSERT_EQ(::stat((folder_ / "receipts" / "new.json").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  ASSERT_TRUE((*other)->remove("new.json"));
+  EXPECT_TRUE((*other)->remove("new.json"));
+  EXPECT_TRUE((*wallet)->current()->entries.empty());
+}
+
+TEST_F(WalletTest, TakesNoMoreThanItWouldRead) {
+  const auto wallet = open();
+  ASSERT_TRUE(wallet);
+  for (std::size_t file = 0; file + 1 < WalletFolder::kFilesMax; ++file)
+    write(folder_ / "receipts" / (std::to_string(file) + ".json"), R"(["root"])");
+  EXPECT_TRUE((*wallet)->put("last.json", {"root"}));
+  const auto refused = (*wallet)->put("more.json", {"root"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kOverloaded);
+  EXPECT_FALSE(fs::exists(folder_ / "receipts" / "more.json"));
+  fs::remove_all(folder_ / "receipts");
+  const auto lost = (*wallet)->put("new.json", {"root"});
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, Code::kStorage);
 }
 
 TEST_F(WalletTest, AKeyThatOthersCanReadIsRefused) {

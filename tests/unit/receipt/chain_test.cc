@@ -32,6 +32,7 @@ TEST(Chain, HonestChainsVerify) {
       EXPECT_EQ((*verified)->tools(),
                 (std::vector<std::string_view>{"list_directory", "read_file"}));
       EXPECT_EQ((*verified)->holder_key(), chain.holder().public_key());
+      EXPECT_EQ((*verified)->digest(), chain_digest(chain.views()));
       EXPECT_EQ((*verified)->jti(length - 1), chain.payload(length - 1)["jti"].get<std::string>());
       EXPECT_EQ((*verified)->depth_left(),
                 static_cast<int>(std::max<std::size_t>(length, 3) - length + 1));

@@ -104,6 +104,27 @@ TEST(Charges, FallOnEveryHopThatCounts) {
   expect_charges(chain_of("{}", "{}"), "pay", R"({"amount":1})", {});
 }
 
+// What is shown is what is counted.
+TEST(Charges, FiguresAreThoseThatCallsAreChargedTo) {
+  const ChainPtr chain =
+      chain_of(R"({"budget":{"calls":5}})",
+               R"({"budget":{"calls":4,"tools":{"pay":2},"sum":{"pay.tip":1}}})");
+  const json::Document arguments = forge::parse(R"({"amount":0.1,"tip":0})");
+  const auto charges = charges_of(*chain, "pay", arguments.root());
+  ASSERT_TRUE(charges) << charges.error().sentence;
+  const std::vector<Charge> figures = figures_of(*chain);
+  ASSERT_EQ(figures.size(), 4U);
+  ASSERT_EQ(charges->size(), figures.size());
+  for (std::size_t at = 0; at < figures.size(); ++at) {
+    EXPECT_EQ(figures[at].account, (*charges)[at].account);
+    EXPECT_EQ(figures[at].figure, (*charges)[at].figure);
+    EXPECT_EQ(figures[at].hop, (*charges)[at].hop);
+    EXPECT_EQ(figures[at].limit, (*charges)[at].limit);
+    EXPECT_EQ(figures[at].cost, 0U);
+  }
+  EXPECT_TRUE(figures_of(*chain_of("{}", "{}")).empty());
+}
+
 // However small, a cost is not free; a limit is never rounded up.
 TEST(Charges, RoundAgainstTheSpender) {
   const ChainPtr chain = chain_of("{}", R"({"budget":{"sum":{"pay.amount":0.0000019}}})");
