@@ -19,6 +19,7 @@
 #include "proxy/base/log.h"
 #include "proxy/http/server.h"
 #include "proxy/identity/embedded.h"
+#include "proxy/local/server.h"
 #include "proxy/server/anchors.h"
 #include "proxy/server/versions.h"
 #include "proxy/server/web_roots.h"
@@ -92,6 +93,7 @@ class Process {
   Result<void> make_bridges();
   Result<void> make_workers();
   Result<void> bind();
+  Result<void> open_local_api();
   void publish(identity::SnapshotPtr snapshot, bool rotated);
   Task<void> tick();
   Task<void> serve_admin();
@@ -118,6 +120,8 @@ class Process {
   std::unique_ptr<net::Listener> admin_listener_;
   unsigned admin_connections_ = 0;
   std::unique_ptr<Gate> home_gate_;  // what runs beside the calls on the first worker
+  std::unique_ptr<fetch::Fetcher> local_fetcher_;
+  std::unique_ptr<local::Server> local_;
   std::map<std::string, std::unique_ptr<stdio::StdioUpstream>> bridges_;
   std::map<std::string, std::uint64_t> counted_restarts_;
   std::uint64_t counted_lost_ = 0;  // records, of those that nobody waited for
@@ -247,6 +251,7 @@ Result<void> Process::bind() {
     log::info("admin.up", {{"address", admin_bound_->address().to_string()}});
     home_gate_->spawn(serve_admin());
   }
+  CHECK(open_local_api());
   if (identity_) {
     home_gate_->spawn(identity_->run(home().clock, [this](identity::SnapshotPtr snapshot) {
       publish(std::move(snapshot), true);
@@ -254,6 +259,18 @@ Result<void> Process::bind() {
   }
   home_gate_->spawn(tick());
   health_.listeners_up = true;
+  return {};
+}
+
+Result<void> Process::open_local_api() {
+  if (!config_.local_api) return {};
+  local_fetcher_ =
+      fetch::make_fetcher(*home().dialer, home().clock, *home_gate_, shared_->web_roots);
+  TRY(local_,
+      local::Server::open({config_, anchors_, receipt_limits(config_.receipts.limits),
+                           home().worker->server_limits(), *ledger_, *audit_, wallet_changes_,
+                           *local_fetcher_, home().clock, home().rng, *home_gate_}));
+  home_gate_->spawn(local_->run());
   return {};
 }
 

@@ -29,6 +29,7 @@ ROWS = [
     ["proxy/route", "proxy/stdio", "proxy/audit", "proxy/admin"],
     ["proxy/upstream"],
     ["filters"],
+    ["proxy/local"],
     ["proxy/server"],
     ["proxy/main"],
 ]
