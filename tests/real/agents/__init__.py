@@ -1,0 +1,154 @@
+"""Agents beside a proxy, with the two helper libraries as their users get them: the Python one installed by pip without
+a network, the TypeScript one compiled by the pinned compiler. And people who sign, by a consent service that is told
+what they do.
+"""
+
+import functools
+import http.server
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+HELPERS = ROOT / "helpers"
+
+
+@functools.cache
+def scratch():
+    """A folder that outlives the tests of this process, and that other users may look into."""
+    made = tempfile.TemporaryDirectory(prefix="mandated-agents-")
+    pathlib.Path(made.name).chmod(0o755)
+    scratch.keep = made
+    return pathlib.Path(made.name)
+
+
+@functools.cache
+def python_packages():
+    target = scratch() / "python"
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-cache-dir",
+                           "--disable-pip-version-check", "--target", target, HELPERS / "python"],
+                          capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+    sys.path.insert(0, str(target))
+    return target
+
+
+@functools.cache
+def node():
+    """(the program, the modules of the compiler)."""
+    script = f'. "{ROOT}/tests/real/node/environment" && printf "%s\n%s" "$MANDATED_NODE" "$MANDATED_TYPESCRIPT"'
+    return subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def compile_typescript(folder):
+    program, modules = node()
+    done = subprocess.run([program, pathlib.Path(modules) / "typescript" / "bin" / "tsc"], cwd=folder, capture_output=True,
+                          text=True, timeout=120)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+
+
+@functools.cache
+def node_project():
+    """A folder of a project that has installed @mandated/agent, with agent.js in it."""
+    _, modules = node()
+    library, project = scratch() / "library", scratch() / "project"
+    for folder, source, names in ((library, HELPERS / "typescript", ["package.json", "tsconfig.json", "src/index.ts"]),
+                                  (project, HERE, ["package.json", "tsconfig.json", "agent.ts"])):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((source / name).read_bytes())
+    (library / "node_modules").symlink_to(modules)
+    compile_typescript(library)
+    (project / "node_modules" / "@mandated").mkdir(parents=True)
+    (project / "node_modules" / "@mandated" / "agent").symlink_to(library)
+    (project / "node_modules" / "@types").symlink_to(pathlib.Path(modules) / "@types")
+    compile_typescript(project)
+    return project
+
+
+class TypeScriptAgent:
+    """agents/agent.ts, run by Node.js."""
+
+    def __init__(self, socket):
+        self.process = subprocess.Popen([node()[0], node_project() / "agent.js"], stdin=subprocess.PIPE, text=True,
+                                        stdout=subprocess.PIPE, env={**os.environ, "MANDATED_SOCKET": str(socket)})
+
+    def tell(self, do, **more):
+        self.process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class ConsentService:
+    """Answers as `mandated consent serve` does. `decide(request)`: what the person does with it, the chain that is
+    signed or "refused"; None: nothing yet."""
+
+    def __init__(self, decide):
+        self.requests = {}
+        self.decide = decide
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                known = {"kind", "user", "holder", "holder_key", "tools", "lifetime", "depth", "intent", "mandate"}
+                well = (self.path == "/requests" and self.headers["content-type"] == "application/json"
+                        and request["kind"] == "receipt" and set(request) <= known and request["user"].startswith("mailto:"))
+                if not well:
+                    self.answer(400, {"status": 400, "detail": "This is no request for a receipt."})
+                    return
+                name = f"r{len(owner.requests)}"
+                owner.requests[name] = request
+                self.answer(201, {"id": name, "url": f"{owner.origin}/requests/{name}/page", "expires": time.time() + 600})
+
+            def do_GET(self):
+                path, _, query = self.path.partition("?wait=")
+                request = owner.requests.get(path.removeprefix("/requests/"))
+                if request is None:
+                    self.answer(404, {"status": 404, "detail": "There is no such request."})
+                    return
+                deadline = time.monotonic() + int(query)
+                done = owner.decide(request)
+                while done is None and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                    done = owner.decide(request)
+                if done is None or done == "refused":
+                    self.answer(200, {"status": done or "pending"})
+                else:
+                    self.answer(200, {"status": "signed", "chain": done})
+
+            def answer(self, status, document):
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
