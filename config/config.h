@@ -172,10 +172,24 @@ struct Valkey {
   Duration timeout = seconds(1);
 };
 
+/// How it is found out whether receipts were revoked.
+struct Status {
+  std::vector<std::string> lists;    ///< https URLs below which lists may stand
+  std::vector<std::string> issuers;  ///< files of keys whose lists speak for every receipt
+  Duration grace = minutes(10);
+  Duration ttl_min = seconds(10);
+  Duration ttl_max = minutes(15);
+  Duration age_max = hours(24);
+  Duration timeout = seconds(5);
+  std::size_t lists_max = 1024;
+  std::size_t bytes_max = 256U << 20U;
+};
+
 struct Receipts {
   std::vector<Anchor> anchors;
   std::string consent_url;  ///< an origin; empty: nobody can be asked
   std::optional<Wallet> wallet;
+  std::optional<Status> status;  ///< without it, receipts that name a list are refused
   ReceiptLimits limits;
   std::size_t cache_entries_max = 4096;
   std::string ledger;  ///< the file of what was spent; never empty once loaded, but for valkey

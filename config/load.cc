@@ -318,6 +318,22 @@ Valkey read_valkey(const Cursor& at, const Folder& folder) {
   return valkey;
 }
 
+Status read_status(const Cursor& at, const Folder& folder) {
+  Status status;
+  at.strings("lists", status.lists, [](const std::string& text) { return check_list_place(text); });
+  at.strings("issuers", status.issuers, kAnyText);
+  for (std::string& file : status.issuers) folder.resolve(file);
+  at.duration("grace", status.grace);
+  at.duration("ttl_min", status.ttl_min);
+  at.duration("ttl_max", status.ttl_max);
+  if (status.ttl_min > status.ttl_max) at.problem("ttl_min", "expected no more than ttl_max");
+  at.duration("age_max", status.age_max);
+  at.duration("timeout", status.timeout);
+  at.number("lists_max", status.lists_max);
+  at.size("bytes_max", status.bytes_max);
+  return status;
+}
+
 Receipts read_receipts(const Cursor& at, const Folder& folder) {
   Receipts receipts;
   at.each("anchors",
@@ -333,6 +349,7 @@ Receipts read_receipts(const Cursor& at, const Folder& folder) {
     one.text("holder_key", wallet.holder_key);
     folder.resolve(wallet.holder_key);
   });
+  at.member("status", [&](const Cursor& one) { receipts.status = read_status(one, folder); });
   at.member("limits", [&](const Cursor& one) { read_receipt_limits(one, receipts.limits); });
   at.number("cache_entries_max", receipts.cache_entries_max);
   at.text("ledger", receipts.ledger);

@@ -243,6 +243,15 @@ Parsed<Url> parse_url(std::string_view text) {
   return url;
 }
 
+Parsed<void> check_list_place(std::string_view text) {
+  const bool folder = text.ends_with('/');
+  const Parsed<Url> url = parse_url(text.substr(0, text.size() - (folder ? 1 : 0)));
+  const std::size_t authority = text.find('/', std::string_view("https://").size());
+  const std::string_view origin = text.substr(0, authority);
+  if (url && url->tls && origin == lower(origin)) return {};
+  return expected("an https URL such as https://lists.example.org/receipts/");
+}
+
 Parsed<void> check_origin(std::string_view text) {
   const Parsed<Url> url = parse_url(text);
   if (url && url->path.empty() && text.back() != '/' && text == lower(text)) return {};

@@ -53,6 +53,9 @@ struct Url {
 /// http or https, without user, query and fragment.
 Parsed<Url> parse_url(std::string_view text);
 
+/// An https URL below which status lists may stand, as receipts would write it.
+Parsed<void> check_list_place(std::string_view text);
+
 /// scheme://host[:port] as browsers write it (RFC 6454 section 6.2).
 Parsed<void> check_origin(std::string_view text);
 /// The origin of a server that the proxy itself asks: https, or http on loopback.

@@ -15,6 +15,7 @@
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/chain.h"
 #include "filters/replay/replays.h"
+#include "filters/revocation/status_lists.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/random.h"
 #include "proxy/base/result.h"
@@ -57,6 +58,7 @@ struct FilterDeps {
   Approvals& approvals;     ///< the process's
   fetch::Fetcher& fetcher;  ///< this worker's
   WalletSource* wallet = nullptr;  ///< null: none is configured
+  StatusLists* status = nullptr;   ///< the process's; null: none are configured
 };
 
 using MakeFilter = Result<std::unique_ptr<const Filter>> (*)(const FilterDeps& deps);

@@ -67,15 +67,22 @@ class MandateFilter final : public Filter {
   Task<Verdict> on_call(Exchange& exchange) const override {
     Checked<std::vector<Choice>> choices = decide(exchange);
     if (!choices) co_return Deny{std::move(choices).error()};
-    if (choices->empty()) co_return Pass{};
+    if (exchange.route->mandate.mode == config::MandateMode::kOff) co_return Pass{};
+    want_lists(*choices);
+    if (exchange.call.is_discovery) {
+      Checked<void> shown = co_await discover(exchange, *choices);
+      if (!shown) co_return Deny{std::move(shown).error()};
+      co_return Pass{};
+    }
     Checked<void> taken;
     for (const Choice& choice : *choices) {
-      if (choice.proof) {
+      taken = co_await stands(*choice.chain, exchange.call.tool);
+      if (taken && choice.proof) {
         Checked<void> fresh = co_await deps_.replays.remember(
             choice.chain->holder_key(), *choice.proof, exchange.now, deps_.limits.proof_window);
         if (!fresh) co_return Deny{with_tool(std::move(fresh).error(), exchange.call.tool)};
       }
-      taken = co_await take(exchange, *choice.chain);
+      if (taken) taken = co_await take(exchange, *choice.chain);
       if (taken) {
         use(exchange, choice);
         co_return Pass{};
@@ -98,7 +105,7 @@ class MandateFilter final : public Filter {
   }
 
  private:
-  // A chain under which the call may go out, if its budgets have enough left.
+  // A chain under which the call may go out, if it still stands and its budgets have enough left.
   struct Choice {
     ChainPtr chain;
     std::shared_ptr<const Wallet> wallet;  // null: the call brought the chain
@@ -106,15 +113,35 @@ class MandateFilter final : public Filter {
     std::optional<receipt::Proof> proof = std::nullopt;  // that must not have been used before
   };
 
-  // The choices, best first; none where no tool is called.
+  // For a call at least one, best first; for discovery what there is.
   Checked<std::vector<Choice>> decide(Exchange& exchange) const {
-    const auto none = [] { return std::vector<Choice>(); };
-    if (exchange.route->mandate.mode == config::MandateMode::kOff) return none();
+    if (exchange.route->mandate.mode == config::MandateMode::kOff) return std::vector<Choice>();
     const bool from_wallet = exchange.call.receipts.empty() && attaches(exchange);
-    if (exchange.call.is_discovery) {
-      return (from_wallet ? discover_with_wallet(exchange) : discover(exchange)).map(none);
-    }
+    if (exchange.call.is_discovery) return from_wallet ? all_of_wallet(exchange) : given(exchange);
     return from_wallet ? call_with_wallet(exchange) : call(exchange);
+  }
+
+  // So that the lists of all choices are fetched at once, not one after the other.
+  void want_lists(const std::vector<Choice>& choices) const {
+    if (deps_.status == nullptr || choices.size() < 2) return;
+    for (const Choice& choice : choices) deps_.status->want(*choice.chain);
+  }
+
+  // Whether no receipt of the chain was taken back: asked for every call, also where the chain is
+  // known from the cache, or is passed on and asked about again.
+  Task<Checked<void>> stands(const receipt::VerifiedChain& chain, const std::string& tool) const {
+    Checked<void> outcome;
+    const auto hop = first_status_hop(chain);
+    if (!hop) co_return outcome;
+    if (deps_.status != nullptr) {
+      outcome = co_await deps_.status->check(chain);
+    } else {
+      outcome = refuse(receipt::Code::kStatusUnknown, {},
+                       "The receipt can be revoked, and this proxy fetches no status lists.");
+      outcome.error().hop = static_cast<int>(*hop);
+    }
+    if (!outcome) outcome.error().tool = tool;
+    co_return outcome;
   }
 
   // What the call uses up: an approval, where one is asked for, and a share of the budgets. Where
@@ -152,7 +179,7 @@ class MandateFilter final : public Filter {
     const receipt::Proof used{"approval " + approval.ticket, exchange.now};
     Checked<void> first =
         co_await deps_.replays.remember(chain.holder_key(), used, exchange.now,
-                               receipt::kApprovalLifetimeMax + deps_.limits.iat_skew_max);
+                                        receipt::kApprovalLifetimeMax + deps_.limits.iat_skew_max);
     if (first) exchange.approval = std::move(approval);
     if (!first) first.error().tool = exchange.call.tool;
     co_return first;
@@ -196,7 +223,8 @@ class MandateFilter final : public Filter {
 
   static Checked<void> check_call(const receipt::VerifiedChain& chain, const protocol::Call& call) {
     Checked<void> granted = receipt::check_call(chain, call.tool, arguments_of(call));
-    if (granted) granted = receipt::check_conditions(chain, call.tool, {.approval = true});
+    if (granted)
+      granted = receipt::check_conditions(chain, call.tool, {.approval = true, .status = true});
     return granted;
   }
 
@@ -329,28 +357,39 @@ class MandateFilter final : public Filter {
 
   // What names no tool: a receipt that is there must be good, and is needed only where the route
   // says so. No proof is asked for, since no tool is invoked.
-  Checked<void> discover(Exchange& exchange) const {
-    const protocol::Call& call = exchange.call;
-    if (call.receipts.empty()) return allow_discovery(exchange);
-    const Checked<ChainPtr> chain = verify(exchange, call.receipts);
-    if (!chain) return tl::unexpected(chain.error());
-    exchange.chains.push_back(*chain);
-    if (passes_on(exchange)) exchange.receipts = call.receipts;
-    return {};
+  Task<Checked<void>> discover(Exchange& exchange, const std::vector<Choice>& choices) const {
+    const Choice* widest = nullptr;  // shown to the far side
+    for (const Choice& choice : choices) {
+      Checked<void> standing = co_await stands(*choice.chain, exchange.call.tool);
+      if (!standing && choice.entry == nullptr) co_return standing;
+      if (!standing) continue;
+      exchange.chains.push_back(choice.chain);
+      if (widest == nullptr || breadth(*widest->chain) < breadth(*choice.chain)) widest = &choice;
+    }
+    if (widest != nullptr && passes_on(exchange)) {
+      exchange.receipts = widest->entry == nullptr ? exchange.call.receipts : widest->entry->tokens;
+    }
+    co_return allow_discovery(exchange);
   }
 
-  Checked<void> discover_with_wallet(Exchange& exchange) const {
+  // The receipt that came with it, if any.
+  Checked<std::vector<Choice>> given(const Exchange& exchange) const {
+    std::vector<Choice> choices;
+    if (exchange.call.receipts.empty()) return choices;
+    const Checked<ChainPtr> chain = verify(exchange, exchange.call.receipts);
+    if (!chain) return tl::unexpected(chain.error());
+    choices.push_back({*chain, nullptr, nullptr});
+    return choices;
+  }
+
+  Checked<std::vector<Choice>> all_of_wallet(const Exchange& exchange) const {
     const std::shared_ptr<const Wallet> wallet = deps_.wallet->current();
-    std::optional<Choice> widest;  // shown to the far side
+    std::vector<Choice> choices;
     for (const Wallet::Entry& entry : wallet->entries) {
       const Checked<ChainPtr> chain = verify_own(exchange, *wallet, entry);
-      if (!chain) continue;
-      exchange.chains.push_back(*chain);
-      if (!widest || breadth(*widest->chain) < breadth(**chain))
-        widest = Choice{*chain, wallet, &entry};
+      if (chain) choices.push_back({*chain, wallet, &entry});
     }
-    if (widest && passes_on(exchange)) exchange.receipts = widest->entry->tokens;
-    return allow_discovery(exchange);
+    return choices;
   }
 
   static Checked<void> allow_discovery(const Exchange& exchange) {

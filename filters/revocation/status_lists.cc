@@ -410,11 +410,11 @@ StatusLists::Counters StatusLists::counters() const {
   return counters;
 }
 
-bool names_status(const receipt::VerifiedChain& chain) {
+std::optional<std::size_t> first_status_hop(const receipt::VerifiedChain& chain) {
   for (std::size_t hop = 0; hop < chain.size(); ++hop) {
-    if (chain.mandate(hop).status) return true;
+    if (chain.mandate(hop).status) return hop;
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace mandated

@@ -118,7 +118,7 @@ class StatusLists {
   std::uint64_t failed_ = 0;
 };
 
-/// Whether any receipt of the chain names a list.
-bool names_status(const receipt::VerifiedChain& chain);
+/// The first receipt of the chain that names a list; nullopt: none does.
+std::optional<std::size_t> first_status_hop(const receipt::VerifiedChain& chain);
 
 }  // namespace mandated

@@ -106,6 +106,12 @@ struct Metrics::Families {
   Counter audit_failures{
       counters(registry, "mandated_audit_failures_total", "Records that could not be written.")
           .Add({})};
+  Counter status_failures{counters(registry, "mandated_status_fetch_failures_total",
+                                   "Fetches of status lists that gave none that could be used.")
+                              .Add({})};
+  Gauges& status_lists = gauges(registry, "mandated_status_lists", "Status lists that are held.");
+  Gauges& status_oldest = gauges(registry, "mandated_status_oldest_seconds",
+                                 "How long ago the oldest of them was fetched.");
   Gauges& svid_expiry = gauges(registry, "mandated_svid_expiry_seconds",
                                "Unix time at which the current SVID expires.");
   Counter svid_rotations{
@@ -171,6 +177,11 @@ const Counter& Metrics::receipt_cache_hits() const { return families_->cache_hit
 const Counter& Metrics::receipt_cache_misses() const { return families_->cache_misses; }
 const Histogram& Metrics::audit_append() const { return families_->audit_append; }
 const Counter& Metrics::audit_failures() const { return families_->audit_failures; }
+const Counter& Metrics::status_failures() const { return families_->status_failures; }
+void Metrics::status_lists(std::size_t held, double oldest_seconds) {
+  families_->status_lists.Add({}).Set(static_cast<double>(held));
+  families_->status_oldest.Add({}).Set(oldest_seconds);
+}
 void Metrics::svid_expires(double seconds) { families_->svid_expiry.Add({}).Set(seconds); }
 const Counter& Metrics::svid_rotations() const { return families_->svid_rotations; }
 

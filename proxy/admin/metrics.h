@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <set>
@@ -114,6 +115,9 @@ class Metrics {
   const Counter& receipt_cache_misses() const;
   const Histogram& audit_append() const;
   const Counter& audit_failures() const;
+  const Counter& status_failures() const;  ///< mandated_status_fetch_failures_total
+  /// mandated_status_lists, mandated_status_oldest_seconds: absent before the first call.
+  void status_lists(std::size_t held, double oldest_seconds);
   /// Unix time. There is no mandated_svid_expiry_seconds before the first call.
   void svid_expires(double seconds);
   const Counter& svid_rotations() const;

@@ -99,4 +99,20 @@ Result<Anchors> load_anchors(const config::Receipts& config) {
   return Anchors{receipt::AnchorSet(std::move(roots)), receipt::AnchorSet(std::move(approvers))};
 }
 
+Result<receipt::AnchorSet> load_status_issuers(const config::Status& config) {
+  std::vector<receipt::Anchor> issuers;
+  for (const std::string& file : config.issuers) {
+    auto issuer = read_text(file).and_then(parse_anchor);
+    if (issuer && issuer->passkey) {
+      issuer = fail(Code::kInvalidConfig, "is a passkey, which signs no lists");
+    }
+    if (!issuer) {
+      return fail(Code::kInvalidConfig,
+                  "/receipts/status/issuers (" + file + "): " + issuer.error().text);
+    }
+    issuers.push_back(std::move(*issuer));
+  }
+  return receipt::AnchorSet(std::move(issuers));
+}
+
 }  // namespace mandated::server

@@ -21,4 +21,7 @@ struct Anchors {
 /// Reads the files that are named. kInvalidConfig says which anchor is wrong, and why.
 Result<Anchors> load_anchors(const config::Receipts& config);
 
+/// The keys whose status lists speak for every receipt. kInvalidConfig, also for a passkey.
+Result<receipt::AnchorSet> load_status_issuers(const config::Status& config);
+
 }  // namespace mandated::server

@@ -21,6 +21,7 @@
 #include "proxy/identity/embedded.h"
 #include "proxy/local/server.h"
 #include "proxy/server/anchors.h"
+#include "proxy/server/status_watch.h"
 #include "proxy/server/versions.h"
 #include "proxy/server/web_roots.h"
 #include "proxy/server/worker.h"
@@ -108,6 +109,7 @@ class Process {
   Anchors anchors_;
   WalletChanges wallet_changes_ = 0;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
+  std::unique_ptr<StatusWatch> status_;           // null: none is configured
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Replays> replays_;
@@ -143,10 +145,15 @@ Result<void> Process::start() {
   approvals_ = std::make_unique<Approvals>(config_.receipts.consent_url, anchors_.approvers,
                                            receipt_limits(config_.receipts.limits));
   TRY(tls::WebRootsPtr web_roots, load_web_roots(config_.fetch));
+  if (config_.receipts.status) {
+    TRY(status_, StatusWatch::make(*config_.receipts.status, anchors_.roots, web_roots,
+                                   options_.testing_clock_offset));
+  }
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
   shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
-                                     ledger_.get(), *approvals_, session_key, std::move(web_roots));
+                                     ledger_.get(), *approvals_, session_key, std::move(web_roots),
+                                     status_ ? &status_->lists() : nullptr);
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());
@@ -300,6 +307,7 @@ Task<void> Process::tick() {
       metrics_.restarts(name).add(static_cast<double>(died - counted));
       counted = died;
     }
+    if (status_) status_->count(metrics_);
     const std::uint64_t lost = audit_->lost();
     metrics_.audit_failures().add(static_cast<double>(lost - std::exchange(counted_lost_, lost)));
     Event woken(home().context.get_executor());
@@ -339,6 +347,7 @@ void Process::run() {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     thread->thread = std::thread([context = &thread->context] { context->run(); });
   }
+  if (status_) status_->start();
   signals.async_wait([](const boost::system::error_code&, int signal) {
     log::info("process.draining", {{"signal", signal}});
   });
@@ -370,6 +379,7 @@ void Process::stop() {
                       });
   }
   for (std::future<void>& one : drained) one.wait();
+  if (status_) status_->stop();
   run_on(home().context.get_executor(), *home_gate_, close_bridges());
   boost::asio::post(home().context, [this] {
     if (identity_) identity_->stop();

@@ -84,7 +84,8 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         *ledger_,
                         shared_.approvals,
                         *fetcher_,
-                        wallet_.get()};
+                        wallet_.get(),
+                        shared_.status};
   TRY(filters_, make_filter_chain(deps));
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.is_command()) {

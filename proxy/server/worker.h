@@ -40,6 +40,7 @@ struct Shared {
   Approvals& approvals;
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
+  StatusLists* status = nullptr;               ///< null: none are configured
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
 };

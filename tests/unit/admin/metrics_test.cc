@@ -58,6 +58,8 @@ TEST_F(MetricsTest, EverySeries) {
   EXPECT_THAT(metrics_.text(), Not(HasSubstr("\nmandated_svid_expiry_seconds ")));
   metrics_.svid_expires(1780000000);
   metrics_.svid_rotations().add();
+  metrics_.status_failures().add(2);
+  metrics_.status_lists(3, 42);
 
   for (const char* line :
        {R"(mandated_requests_total{route="files",verdict="permit"} 1)",
@@ -79,6 +81,9 @@ TEST_F(MetricsTest, EverySeries) {
         "mandated_audit_failures_total 1",
         "mandated_svid_expiry_seconds 1780000000",
         "mandated_svid_rotations_total 1",
+        "mandated_status_fetch_failures_total 2",
+        "mandated_status_lists 3",
+        "mandated_status_oldest_seconds 42",
         R"(mandated_build_info{boost="1.81",boringssl="b",nghttp2="n",version="0.1.0"} 1)"})
     expect_line(line);
 }

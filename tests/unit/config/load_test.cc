@@ -482,6 +482,55 @@ const std::string kWallet =
     "receipts: {anchors: [{file: k}], wallet: {folder: w, holder_key: h}}\n";
 const std::string kHttps = "url: 'https://t.org', spiffe_ids: [spiffe://a.org/t], receipts: pass";
 
+/// The good file, whose receipts also have this member.
+Loaded load_with_status(const std::string& status) {
+  return load_text("/etc/mandated/m.yaml",
+                   changed("  limits: {delegation_depth_max: 3, token_lifetime_max: 1d}",
+                           "  limits: {delegation_depth_max: 3, token_lifetime_max: 1d}\n"
+                           "  status: " +
+                               status));
+}
+
+TEST(LoadStatus, FillsTheStructs) {
+  EXPECT_FALSE(load_text("/etc/mandated/m.yaml", kGood)->receipts.status);
+  const Loaded least = load_with_status("{lists: [https://lists.example.org]}");
+  ASSERT_TRUE(least) << to_string(least.error());
+  EXPECT_EQ(least->receipts.status->ttl_max, minutes(15));
+  EXPECT_EQ(least->receipts.status->timeout, seconds(5));
+  const Loaded loaded = load_with_status(
+      "{lists: [https://lists.example.org/a/, https://b.example], issuers: [lists.jwk], grace: 1h, "
+      "ttl_min: 1s, ttl_max: 1m, age_max: 7d, timeout: 2s, lists_max: 7, bytes_max: 1MiB}");
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  const Status& status = *loaded->receipts.status;
+  EXPECT_THAT(status.lists,
+              testing::ElementsAre("https://lists.example.org/a/", "https://b.example"));
+  EXPECT_THAT(status.issuers, testing::ElementsAre("/etc/mandated/lists.jwk"));
+  EXPECT_EQ(status.grace, hours(1));
+  EXPECT_EQ(status.ttl_min, seconds(1));
+  EXPECT_EQ(status.ttl_max, minutes(1));
+  EXPECT_EQ(status.age_max, hours(24 * 7));
+  EXPECT_EQ(status.timeout, seconds(2));
+  EXPECT_EQ(status.lists_max, 7U);
+  EXPECT_EQ(status.bytes_max, std::size_t{1} << 20U);
+}
+
+TEST(LoadStatus, Refused) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"{}", "/receipts/status/lists: missing"},
+      {"{lists: []}", "/receipts/status/lists: expected at least one item"},
+      {"{lists: [lists.example.org]}", "expected an https URL such as"},
+      {"{lists: ['http://lists.example.org/']}", "expected an https URL such as"},
+      {"{lists: ['https://l.example'], ttl_min: 2m, ttl_max: 1m}",
+       "/receipts/status/ttl_min: expected no more than ttl_max"},
+      {"{lists: ['https://l.example'], lists_max: 0}", "/receipts/status/lists_max: expected at"},
+  };
+  for (const auto& [status, problem] : wrong) {
+    const Loaded loaded = load_with_status(status);
+    ASSERT_FALSE(loaded) << status;
+    EXPECT_THAT(to_string(loaded.error()), testing::HasSubstr(problem));
+  }
+}
+
 TEST(Outbound, AudienceIsTheUpstreamsOnlyName) {
   const Loaded loaded = load_text("m.yaml", outbound("{mode: attach}", kHttps, kWallet));
   ASSERT_TRUE(loaded) << to_string(loaded.error());

@@ -168,6 +168,22 @@ TEST(Url, Refused) {
   }
 }
 
+TEST(ListPlace, Table) {
+  for (const char* good :
+       {"https://lists.example.org", "https://lists.example.org/",
+        "https://lists.example.org:8443/a", "https://lists.example.org/Receipts/2026/",
+        "https://127.0.0.1:9000/a"}) {
+    EXPECT_TRUE(check_list_place(good)) << good;
+  }
+  for (const char* bad :
+       {"", "lists.example.org", "http://127.0.0.1/a", "https://Lists.example.org/",
+        "HTTPS://lists.example.org/", "https://lists.example.org/a?b",
+        "https://a@lists.example.org/", "https://lists.example.org/a/../b",
+        "https://*.example.org/", "https://"}) {
+    EXPECT_FALSE(check_list_place(bad)) << bad;
+  }
+}
+
 TEST(Origin, Table) {
   for (const char* text :
        {"https://chat.example.org", "http://localhost:5173", "https://[2001:db8::1]:8443"})

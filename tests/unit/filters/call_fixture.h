@@ -84,7 +84,8 @@ struct CallFixture {
 
   FilterDeps deps() {
     return FilterDeps{config, clock,    rng,     std::string(kAgent), anchors, receipt::Limits{},
-                      cache,  *replays, *ledger, approvals,           fetcher, wallet.get()};
+                      cache,  *replays, *ledger, approvals,           fetcher, wallet.get(),
+                      status};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
@@ -102,6 +103,7 @@ struct CallFixture {
   config::Route route;
   config::Upstream upstream;
   std::unique_ptr<WalletSource> wallet;
+  StatusLists* status = nullptr;
 };
 
 }  // namespace mandated::test

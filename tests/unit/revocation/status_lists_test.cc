@@ -185,8 +185,8 @@ TEST_F(StatusListsTest, ASuspendedReceiptDoesNotStand) {
 }
 
 TEST_F(StatusListsTest, AChainWithoutListsAsksNobody) {
-  EXPECT_FALSE(names_status(*chain({""}, alice_)));
-  EXPECT_TRUE(names_status(*chain(1)));
+  EXPECT_EQ(first_status_hop(*chain({""}, alice_)), std::nullopt);
+  EXPECT_EQ(first_status_hop(*chain({"", status(kUri, 1)}, alice_)), 1U);
   EXPECT_EQ(standing(chain({"", ""}, alice_)), "stands");
   EXPECT_EQ(fetches(), 0U);
 }

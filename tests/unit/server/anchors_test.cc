@@ -109,6 +109,21 @@ TEST_F(LoadAnchors, ThoseThatOnlyApproveSignNoRoots) {
   EXPECT_TRUE(loaded->approvers.anchors().at(1).passkey);
 }
 
+TEST_F(LoadAnchors, IssuersOfStatusListsAreFilesOfKeys) {
+  config::Status status;
+  EXPECT_TRUE(load_status_issuers(status)->anchors().empty());
+  status.issuers = {write(kKey)};
+  const auto loaded = load_status_issuers(status);
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->anchors().size(), 1U);
+  status.issuers = {write(R"({"webauthn":)" + passkey() + "}")};
+  const auto refused = load_status_issuers(status);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("a passkey, which signs no lists"), std::string::npos);
+  status.issuers = {(folder_ / "none.jwk").string()};
+  EXPECT_EQ(load_status_issuers(status).error().code, Code::kInvalidConfig);
+}
+
 TEST_F(LoadAnchors, WhatIsWrongIsNamed) {
   expect_wrong(file((folder_ / "none.jwk").string()), "none.jwk): cannot be read");
   expect_wrong(file(folder_.string()), "cannot be read");
