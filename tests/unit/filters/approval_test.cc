@@ -158,7 +158,8 @@ TEST_F(ApprovalTest, OfTwoCallsAtOnceOnePasses) {
   ASSERT_TRUE(found);
   EXPECT_EQ(decide(), "pass");
   const receipt::Proof other{"approval " + found->ticket, test::kNow};
-  const auto used = call_.replays.remember(call_.holder.public_key(), other, test::kNow, 330);
+  const auto used =
+      test::run_now(call_.replays->remember(call_.holder.public_key(), other, test::kNow, 330));
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, receipt::Code::kReplayed);
 }
