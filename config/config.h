@@ -165,7 +165,8 @@ struct ReceiptLimits {
 /// A server that replicas share their budgets and used proofs through.
 struct Valkey {
   std::string address;                  ///< net::Address::parse takes it
-  std::vector<std::string> spiffe_ids;  ///< who must be there, over mTLS; empty: plaintext, local
+  std::vector<std::string> spiffe_ids;  ///< who must be there, over mTLS
+  std::string ca_file;                  ///< who vouches for its name, over TLS; both empty: no TLS
   std::string user;                     ///< empty: the server's default
   std::string password_file;            ///< empty: no password
   std::string prefix = "mandated";      ///< of the keys

@@ -300,12 +300,16 @@ Valkey read_valkey(const Cursor& at, const Folder& folder) {
   Valkey valkey;
   read_address(at, folder, valkey.address, parse_server_address);
   at.strings("spiffe_ids", valkey.spiffe_ids, kSpiffePattern);
+  at.text("ca_file", valkey.ca_file);
+  folder.resolve(valkey.ca_file);
+  if (!valkey.spiffe_ids.empty() && !valkey.ca_file.empty())
+    at.problem("ca_file", "expected either spiffe_ids or ca_file");
   const Parsed<ListenAddress> parsed = parse_server_address(valkey.address);
-  if (parsed && !parsed->local && valkey.spiffe_ids.empty()) {
-    at.problem("spiffe_ids",
-               "missing; expected who must be there: plaintext goes to loopback or a Unix socket "
-               "only");
+  if (parsed && !parsed->local && valkey.spiffe_ids.empty() && valkey.ca_file.empty()) {
+    at.problem("expected spiffe_ids or ca_file: plaintext goes to loopback or a Unix socket only");
   }
+  if (parsed && !parsed->unix_path.empty() && !valkey.ca_file.empty())
+    at.problem("ca_file", "goes with host:port only");
   at.text("user", valkey.user);
   at.text("password_file", valkey.password_file);
   folder.resolve(valkey.password_file);

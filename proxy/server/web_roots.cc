@@ -19,9 +19,12 @@ Result<tls::WebRootsPtr> load_web_roots(const config::Fetch& config) {
   if (config.ca_file.empty() && !std::filesystem::exists(kSystemFile, ignored)) {
     return tls::WebRootsPtr();
   }
-  const std::string& path = config.ca_file.empty() ? kSystemFile : config.ca_file;
+  return read_web_roots(config.ca_file.empty() ? kSystemFile : config.ca_file, "/fetch/ca_file");
+}
+
+Result<tls::WebRootsPtr> read_web_roots(const std::string& path, std::string_view member) {
   const auto unfit = [&](const std::string& why) {
-    return fail(Code::kInvalidConfig, "/fetch/ca_file (" + path + "): " + why);
+    return fail(Code::kInvalidConfig, std::string(member) + " (" + path + "): " + why);
   };
   std::ifstream file(path, std::ios::binary);
   std::string pem(kFileBytesMax + 1, '\0');

@@ -6,6 +6,7 @@
 #include "proxy/base/file.h"
 #include "proxy/base/log.h"
 #include "proxy/server/connection.h"
+#include "proxy/server/web_roots.h"
 #include "proxy/upstream/http_upstream.h"
 
 namespace mandated::server {
@@ -122,7 +123,11 @@ Result<void> Worker::share_through(const config::Valkey& config, net::Dialer& di
     TRY(options.password, read_secret(config.password_file));
   }
   TRY(net::Address address, net::Address::parse(config.address));
-  const bool tls = !config.spiffe_ids.empty();
+  if (!config.ca_file.empty()) {
+    TRY(tls::WebRootsPtr roots, read_web_roots(config.ca_file, "/receipts/valkey/ca_file"));
+    TRY(valkey_context_, tls::make_web_client_context(std::move(roots), address.host, {}));
+  }
+  const bool tls = !config.spiffe_ids.empty() || valkey_context_;
   valkey_ = std::make_unique<valkey::Client>(
       std::move(options),
       [this, &dialer, address = std::move(address), tls](Clock::Time deadline) {

@@ -285,6 +285,28 @@ class Protected(TwoReplicas):
         self.assertEqual(self.call(self.proxies[0], self.free), "allowed")
         self.assertIn("peer_identity", self.proxies[0].log.read_text())
 
+    def begin_named_server(self, name):
+        """One that anybody may reach who checks it by a certificate of the name."""
+        self.port = free_port()
+        certificate, key = self.folder / "valkey.pem", self.folder / "valkey.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1", "-subj", f"/CN={name}",
+                        "-addext", f"subjectAltName=DNS:{name}", "-out", certificate, "-keyout", key],
+                       check=True, capture_output=True)
+        self.valkey = Server(self.folder, "--tls-port", self.port, "--bind", "127.0.0.1", "--tls-cert-file", certificate,
+                             "--tls-key-file", key, "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
+        self.addCleanup(self.valkey.kill)
+        self.valkey.start()
+        return {"address": f"localhost:{self.port}", "ca_file": str(certificate)}
+
+    def test_a_server_known_by_its_name(self):
+        self.begin({"budget": {"calls": 3}}, self.begin_named_server("localhost"))
+        self.assertEqual([self.call(self.proxies[at % 2]) for at in range(4)], ["allowed"] * 3 + ["budget_spent"])
+
+    def test_a_server_of_another_name_is_not_asked(self):
+        self.begin({"budget": {"calls": 3}}, self.begin_named_server("valkey.example"))
+        self.assertEqual(self.call(self.proxies[0]), "internal")
+        self.assertIn("peer_identity", self.proxies[0].log.read_text())
+
     def test_a_password_that_others_can_read_is_not_used(self):
         self.begin_server()
         shared = self.shared()

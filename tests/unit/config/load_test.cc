@@ -626,8 +626,12 @@ TEST(Valkey, Refused) {
   };
   for (const Case& c :
        {Case{"valkey: {address: \"10.0.0.1:6379\"}",
-             "/receipts/valkey/spiffe_ids: missing; expected who must be there: plaintext goes to "
-             "loopback or a Unix socket only"},
+             "/receipts/valkey: expected spiffe_ids or ca_file: plaintext goes to loopback or a "
+             "Unix socket only"},
+        Case{"valkey: {address: \"a.org:1\", ca_file: c, spiffe_ids: [\"spiffe://a.org/v\"]}",
+             "/receipts/valkey/ca_file: expected either spiffe_ids or ca_file"},
+        Case{"valkey: {address: \"unix:v.sock\", ca_file: c}",
+             "/receipts/valkey/ca_file: goes with host:port only"},
         Case{"valkey: {address: valkey.a.org}",
              "/receipts/valkey/address: expected a host and a port such as "
              "valkey.example.org:6379 or [::1]:6379, or unix: and a path"},
