@@ -85,7 +85,7 @@ std::vector<std::string> issue(const std::string& id, const std::vector<HopSays>
     const Grant grant{
         hops[hop].tools.dump(),        hops[hop].mandate.is_null() ? "" : hops[hop].mandate.dump(),
         keys(number + 1).public_key(), kNow - 100 + number,
-        kNow + 3600 - number,          16,
+        kNow + 3600 - number,          std::max(3, static_cast<int>(hops.size()) - 1),
         id + "#" + std::to_string(hop)};
     const std::vector<std::string_view> parents(chain.begin(), chain.end());
     chain.push_back(must(hop == 0 ? issue_root(grant, kIssuer, keys(0))
