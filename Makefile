@@ -24,7 +24,7 @@ fuzz: ## each fuzz target for an hour, or FUZZ_SECONDS
 	tools/setup
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} tools/test fuzz
 
-soak: ## SIM_SEEDS (100,000) seeds of the simulator
+soak: ## SIM_SEEDS (100,000) seeds of the simulator, ten million pairs of nested constraints, every attack 1,000 times
 	tools/setup
 	SIM_SEEDS=$${SIM_SEEDS:-100000} tools/test soak
 
