@@ -7,8 +7,8 @@ fails the parent; there must be none. Each query is asked again without its rule
 no row is proven because its model is empty. `all` and `any` are shown for four clauses each, whatever these are: that
 clauses within one another are sound is the hypothesis, which makes it a proof for any nesting.
 
-What each type accepts and what each rule compares is modelled here; that the C++ does as the model says is the
-business of the unit and property tests.
+What each type accepts and what each rule compares is modelled here; model_test.py compares the models with the C++, and
+tests/property/receipt draws nested constraints.
 """
 
 import hashlib
