@@ -10,10 +10,11 @@ test: ## everything: format, tidy, all layers with both compilers, sanitizers, 6
 	tools/setup sdks
 	tools/test
 
-bench: ## what it costs, beside Envoy
-	tools/setup envoy
+bench: ## what it costs, beside Envoy and beside other tokens
+	tools/setup envoy tokens
 	tools/build release mandated bench_load bench_upstream receipt_bench
 	bench/run
+	bench/tokens/run
 
 lint: ## clang-format and clang-tidy
 	tools/setup

@@ -185,6 +185,22 @@ void batch_of(benchmark::State& state, bool signatures_only) {
   state.SetItemsProcessed(static_cast<std::int64_t>(kLines) * state.iterations());
 }
 
+// Everything that one call costs whoever sees its chain for the first time (bench/tokens/run).
+void whole_call(benchmark::State& state, bool with_proof) {
+  const Fixture& made = fixture(KeyType::kEd25519);
+  const auto views = made.views();
+  const std::string proven = prove(**verify_chain(views, made.anchors, kNow), made.keys[3],
+                                   "read_file", parse(kArguments).root(), {}, kNow);
+  for (auto _ : state) {
+    const auto arguments = parse(kArguments);
+    const auto verified = verify_chain(views, made.anchors, kNow);
+    if (!verified || !check_call(**verified, "read_file", arguments.root()))
+      state.SkipWithError("refused");
+    if (with_proof && !verify_proof(**verified, proven, "read_file", arguments.root(), {}, kNow))
+      state.SkipWithError("bad proof");
+  }
+}
+
 // A tools/call of about 600 bytes.
 std::string call_body() {
   std::string body =
@@ -267,6 +283,8 @@ BENCHMARK_CAPTURE(batch_of, its_signatures, true);
 BENCHMARK_CAPTURE(batch_of, lines, false);
 BENCHMARK(bare_proof_signature);
 BENCHMARK(proof);
+BENCHMARK_CAPTURE(whole_call, with_proof, true);
+BENCHMARK_CAPTURE(whole_call, without_proof, false);
 BENCHMARK(status_list_verified);
 BENCHMARK(status_list_issued);
 BENCHMARK(status_looked_up);

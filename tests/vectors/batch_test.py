@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`mandated receipt verify --batch` answers every vector as it is written down, and the Ed25519 file is what make_vectors
-writes (UPDATE_GOLDEN=1 writes it)."""
+"""`mandated receipt verify --batch` answers every vector as it is written down, and the Ed25519 file is what
+make_vectors writes (UPDATE_GOLDEN=1 writes it)."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The models of shrinking_proof.py say what the C++ does: for random constraints and arguments of each modelled type, the
-model's verdicts on child, parent and rule, with everything in it set to that example, are the verifier's own.
+"""The models of shrinking_proof.py say what the C++ does: for random constraints and arguments of each modelled type,
+the model's verdicts on child, parent and rule, with everything in it set to that example, are the verifier's own.
 
 Each type has an encoder: it draws an example as the verifier reads it and says what the model's variables are then. How
 an argument is read (a path, a URL, an address, a command) is done here by Python's own libraries, not by ours.
@@ -161,8 +161,10 @@ def draw_url(dice):
         return made
 
     child = side()
-    parent = dict(child, **dice.choice([{}, {"host": "*.example.com"}, {"path": "/"}])) if dice.random() < 0.5 else side()
-    url = (dice.choice(["https", "https", "http"]) + "://" + dice.choice(HOSTS) + dice.choice(["", "", ":443", ":8443"]) +
+    wider = dict(child, **dice.choice([{}, {"host": "*.example.com"}, {"path": "/"}]))
+    parent = wider if dice.random() < 0.5 else side()
+    port = dice.choice(["", "", ":443", ":8443"])
+    url = (dice.choice(["https", "https", "http"]) + "://" + dice.choice(HOSTS) + port +
            dice.choice(["/", "/v1", "/v1/x", "/v1/x/y", "/v10", "/v1?q#f"]))
     read = urllib.parse.urlsplit(url)
     pairs = [(String("url_scheme"), StringVal(read.scheme)), (String("url_host"), StringVal(read.hostname)),
@@ -179,7 +181,8 @@ def draw_url(dice):
 def draw_prefix(dice):
     texts = ["", "a", "ab", "abc", "b", "A", "a b", "caf\u00e9", "cafe", "caf"]
     child, parent, text = dice.choice(texts), dice.choice(texts), dice.choice(texts) + dice.choice(["", "c", "x"])
-    pairs = [(String("text"), StringVal(text)), (String("child"), StringVal(child)), (String("parent"), StringVal(parent))]
+    pairs = [(String("text"), StringVal(text)), (String("child"), StringVal(child)),
+             (String("parent"), StringVal(parent))]
     return Example({"child": constraint("string_prefix", prefix=child),
                     "parent": constraint("string_prefix", prefix=parent), "argument": text}, pairs)
 
@@ -209,7 +212,8 @@ def draw_block(dice):
 
 def draw_length(dice):
     child, parent = dice.randrange(6), dice.randrange(6)
-    argument = dice.choice(["", "abc", "caf\u00e9", "\U0001F600" * 4, [], [1, 2, 3], [[1, 2, 3, 4, 5]], 3, None, {"a": 1}])
+    argument = dice.choice(
+        ["", "abc", "caf\u00e9", "\U0001F600" * 4, [], [1, 2, 3], [[1, 2, 3, 4, 5]], 3, None, {"a": 1}])
     has_length = isinstance(argument, (str, list))
     pairs = [(Int("length"), IntVal(len(argument) if has_length else 0)), (Int("child"), IntVal(child)),
              (Int("parent"), IntVal(parent)), (Bool("has_length"), BoolVal(has_length))]
@@ -221,12 +225,14 @@ def draw_glob(dice):
     """What matches what is open in the model, so that it is told: the verifier's own word for each pattern."""
     patterns = ["*", "**", "a*", "?", "a/*", ""]
     child, parent, text = dice.choice(patterns), dice.choice(patterns), dice.choice(["a", "b", "a/b", "", "ab"])
-    question = {"child": constraint("glob", pattern=child), "parent": constraint("glob", pattern=parent), "argument": text}
+    question = {"child": constraint("glob", pattern=child), "parent": constraint("glob", pattern=parent),
+                "argument": text}
     matches = Function("matches", proof.Text, proof.Text, proof.BoolSort())
     told = oracle([question])[0]
     facts = [matches(StringVal(child), StringVal(text)) == told["child"],
              matches(StringVal(parent), StringVal(text)) == told["parent"]]
-    pairs = [(String("child"), StringVal(child)), (String("parent"), StringVal(parent)), (String("text"), StringVal(text))]
+    pairs = [(String("child"), StringVal(child)), (String("parent"), StringVal(parent)),
+             (String("text"), StringVal(text))]
     return Example(question, pairs, facts)
 
 
@@ -250,8 +256,9 @@ def draw_command(dice):
     plain = PLAIN.fullmatch(command) is not None
     read = shlex.split(command) if plain else ["?"]
     values = Values()
+    used = [word for word in read[1:] if word.startswith("-")]
     pairs = [(Bool("plain"), BoolVal(plain)), (String("first"), StringVal(read[0])),
-             (proof.listed("used", proof.Text), values.set([word for word in read[1:] if word.startswith("-")], proof.Text))]
+             (proof.listed("used", proof.Text), values.set(used, proof.Text))]
     for prefix, made in (("", child), ("parent_", parent)):
         pairs += [(proof.listed(f"{prefix}programs", proof.Text), values.set(made["programs"], proof.Text)),
                   (proof.listed(f"{prefix}flags", proof.Text), values.set(made.get("flags", []), proof.Text)),
@@ -293,8 +300,8 @@ def composite(kind):
                                                for parent in parents])):
                 facts.append(Function(f"parent_{p}", proof.Value, proof.BoolSort())(value) == answer["parent"])
         # What is not there is within nothing.
-        facts += [Bool(f"within_{c}_{p}") == False for c in range(proof.CLAUSES) for p in range(proof.CLAUSES)  # noqa: E712
-                  if c >= len(children) or p >= len(parents)]
+        facts += [Bool(f"within_{c}_{p}") == BoolVal(False) for c in range(proof.CLAUSES)
+                  for p in range(proof.CLAUSES) if c >= len(children) or p >= len(parents)]
         return Example({"child": constraint(kind, constraints=children),
                         "parent": constraint(kind, constraints=parents), "argument": argument}, pairs, facts)
     return draw
