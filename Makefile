@@ -14,6 +14,7 @@ bench: ## what it costs, beside Envoy and beside other tokens
 	tools/setup envoy tokens
 	tools/build release mandated bench_load bench_upstream receipt_bench
 	bench/run
+	bench/revocation
 	bench/tokens/run
 
 lint: ## clang-format and clang-tidy
