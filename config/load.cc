@@ -330,6 +330,7 @@ Status read_status(const Cursor& at, const Folder& folder) {
   at.duration("grace", status.grace);
   at.duration("ttl_min", status.ttl_min);
   at.duration("ttl_max", status.ttl_max);
+  if (status.ttl_min < seconds(1)) at.problem("ttl_min", "expected at least 1s");
   if (status.ttl_min > status.ttl_max) at.problem("ttl_min", "expected no more than ttl_max");
   at.duration("age_max", status.age_max);
   at.duration("timeout", status.timeout);

@@ -120,6 +120,19 @@ StatusLists::StatusLists(StatusOptions options, fetch::Fetcher& fetcher, Clock& 
 
 StatusLists::~StatusLists() = default;
 
+StatusOptions status_options(const config::Status& config) {
+  StatusOptions options;
+  options.places = config.lists;
+  options.ttl_min = config.ttl_min;
+  options.ttl_max = config.ttl_max;
+  options.grace = config.grace;
+  options.age_max = config.age_max;
+  options.timeout = config.timeout;
+  options.lists_max = config.lists_max;
+  options.bytes_max = config.bytes_max;
+  return options;
+}
+
 // --- asked by calls, on any thread
 
 void StatusLists::want(const receipt::VerifiedChain& chain) {

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/config.h"
 #include "filters/receipt/chain.h"
 #include "filters/status/token.h"
 #include "proxy/base/clock.h"
@@ -42,6 +43,9 @@ struct StatusOptions {
   std::size_t lists_max = 1024;
   std::size_t bytes_max = 256U << 20U;  ///< of all lists together, unpacked
 };
+
+/// All but the keys.
+StatusOptions status_options(const config::Status& config);
 
 class StatusLists {
  public:

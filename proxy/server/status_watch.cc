@@ -12,19 +12,6 @@ namespace mandated::server {
 
 namespace {
 
-StatusOptions options_of(const config::Status& config) {
-  StatusOptions options;
-  options.places = config.lists;
-  options.ttl_min = config.ttl_min;
-  options.ttl_max = config.ttl_max;
-  options.grace = config.grace;
-  options.age_max = config.age_max;
-  options.timeout = config.timeout;
-  options.lists_max = config.lists_max;
-  options.bytes_max = config.bytes_max;
-  return options;
-}
-
 Task<void> tell_when_empty(Gate& gate, std::promise<void> empty) {
   co_await gate.wait_empty();
   empty.set_value();
@@ -62,7 +49,7 @@ Result<std::unique_ptr<StatusWatch>> StatusWatch::make(const config::Status& con
                                                        const receipt::AnchorSet& anchors,
                                                        tls::WebRootsPtr roots,
                                                        std::chrono::seconds wall_offset) {
-  StatusOptions options = options_of(config);
+  StatusOptions options = status_options(config);
   options.anchors = anchors;
   TRY(options.issuers, load_status_issuers(config));
   return std::unique_ptr<StatusWatch>(

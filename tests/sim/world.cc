@@ -19,6 +19,7 @@
 #include "proxy/protocol/mcp.h"
 #include "proxy/server/worker.h"
 #include "tests/sim/identities.h"
+#include "tests/sim/list_host.h"
 #include "tests/sim/sim_network.h"
 
 namespace mandated::sim {
@@ -48,7 +49,7 @@ routes:
   - {name: files, path: /mcp, upstream: files, mandate: {mode: attach}}
 upstreams:
   - {name: files, url: "https://127.0.0.1:2000", spiffe_ids: ["spiffe://sim.test/tool/files"], receipts: pass, http_version: HTTP_VERSION}
-receipts: {anchors: [{jwk: {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}], wallet: {folder: sim, holder_key: sim.jwk}}
+receipts: {anchors: [{jwk: {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}], wallet: {folder: sim, holder_key: sim.jwk}, STATUS}
 audit: {file: sim.jsonl, mode: before}
 timeouts: {connect: 1s, handshake: 2s, header: 2s, idle: 10s, body: 4s, call: 5s, drain: 5s, stream_idle: 20s}
 )";
@@ -63,15 +64,23 @@ routes:
   - {name: files, path: /mcp, upstream: tool, allowed_peers: ["spiffe://sim.test/agent/*"], mandate: {mode: enforce}}
 upstreams:
   - {name: tool, url: "http://127.0.0.1:3000"}
-receipts: {anchors: [{jwk: {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}]}
+receipts: {anchors: [{jwk: {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}], STATUS}
 audit: {file: sim.jsonl, mode: before}
 timeouts: {connect: 1s, handshake: 2s, header: 2s, idle: 10s, body: 4s, call: 4s, drain: 5s, stream_idle: 20s}
 )";
 
+constexpr std::string_view kStatusConfig =
+    R"(status: {lists: ["https://lists.sim/"], ttl_min: 1s, ttl_max: 1s, grace: 1s, timeout: 500ms})";
+
+void replace(std::string& text, std::string_view name, std::string_view by) {
+  const std::size_t at = text.find(name);
+  if (at != std::string::npos) text.replace(at, name.size(), by);
+}
+
 config::Config load(std::string_view text, std::string_view http_version) {
   std::string yaml(text);
-  const std::size_t at = yaml.find("HTTP_VERSION");
-  if (at != std::string::npos) yaml.replace(at, 12, http_version);
+  replace(yaml, "HTTP_VERSION", http_version);
+  replace(yaml, "STATUS", kStatusConfig);
   config::Loaded loaded = config::load_text("sim.yaml", yaml);
   if (!loaded) {
     std::fprintf(stderr, "%s\n", config::to_string(loaded.error()).c_str());
@@ -123,9 +132,16 @@ struct Proxy {
       : config(std::move(config_in)),
         metrics(names_of(config), admin::BuildInfo{}),
         approvals("", anchors, receipt::Limits{}),
+        status_gate(clock.executor()),
         shared{config, audit, metrics, anchors, replays.get(), &ledger, approvals, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
+    StatusOptions options = status_options(*config.receipts.status);
+    options.anchors = anchors;
+    status_fetcher = fetch::make_fetcher(network, clock, status_gate, web_roots());
+    status =
+        std::make_unique<StatusLists>(std::move(options), *status_fetcher, clock, rng, status_gate);
+    shared.status = status.get();
     worker =
         std::move(*server::Worker::make(shared, clock, rng, network, std::move(source), nullptr));
     const config::Listener& listener = config.listeners.front();
@@ -139,6 +155,9 @@ struct Proxy {
   std::unique_ptr<Replays> replays = make_memory_replays(1U << 16U);
   CountingLedger ledger;
   Approvals approvals;
+  Gate status_gate;
+  std::unique_ptr<fetch::Fetcher> status_fetcher;
+  std::unique_ptr<StatusLists> status;
   server::Shared shared;
   std::unique_ptr<server::Worker> worker;
 };
@@ -267,6 +286,7 @@ class World {
   Task<void> agent(std::size_t number, std::size_t calls);
   Task<void> attacker(std::size_t calls);
   Task<void> chaos();
+  Task<void> list_chaos();
   Task<Result<http::Response>> ask(http::ClientConnection& connection, std::string_view authority,
                                    const std::string& body, const http::Fields& extra);
   Task<void> one_call(http::ClientConnection& connection, const std::string& marker);
@@ -274,7 +294,10 @@ class World {
              const Result<std::string>& answer);
   void check_arrival(const std::string& marker, const protocol::Message& message);
   void check_budget();
+  void check_revocation(std::string_view name, const Proxy& proxy);
   void check_laws();
+  bool has_perfect_network() const;
+  bool may_be_refused(const std::string& answer) const;
   void check_audit(std::string_view name, const Proxy& proxy);
   void violated(const std::string& law) { report_.violations.push_back(law); }
 
@@ -284,7 +307,9 @@ class World {
   unsigned tool_misbehaves_ = 0;
   bool audit_fails_ = false;
   std::optional<std::uint64_t> budget_;  // calls, where the root has one
-  Faults faults_;                        // drawn together with the two above
+  bool revocable_ = false;               // the root names a status list
+  bool list_troubled_ = false;           // …which is sometimes away or behind the times
+  Faults faults_;                        // drawn together with those above
   Network network_;
   Gate gate_;
   Trace trace_;
@@ -294,6 +319,8 @@ class World {
   std::unique_ptr<Proxy> outbound_;
   std::unique_ptr<Proxy> inbound_;
   std::unique_ptr<Tool> tool_;
+  std::unique_ptr<ListHost> lists_;
+  bool rolled_back_ = false;
   std::map<std::string, Expect> expected_;
 
   Report report_;
@@ -302,6 +329,8 @@ class World {
 Faults World::draw_faults() {
   Faults faults;
   if (rng_.chance(400)) budget_ = rng_.between(0, 20);
+  revocable_ = rng_.chance(400);
+  list_troubled_ = revocable_ && rng_.chance(500);
   if (rng_.chance(300)) return faults;  // three in ten worlds have a perfect network
   faults.dial_refused = static_cast<unsigned>(rng_.between(0, 40));
   faults.dial_blackhole = static_cast<unsigned>(rng_.between(0, 20));
@@ -321,10 +350,15 @@ std::shared_ptr<const Wallet> World::make_wallet() {
       R"("marker":{"constraint_type":"wildcard"}},)"
       R"("list_directory":{"path":{"constraint_type":"path_containment","root":"/data"},)"
       R"("marker":{"constraint_type":"wildcard"}}})";
-  grant.mandate_json =
-      R"({"user":"mailto:alice@sim.test","intent":"read the reports",)"
-      R"("holder":"spiffe://sim.test/agent/x")" +
-      (budget_ ? ",\"budget\":{\"calls\":" + std::to_string(*budget_) + "}}" : "}");
+  grant.mandate_json = R"({"user":"mailto:alice@sim.test","intent":"read the reports",)"
+                       R"("holder":"spiffe://sim.test/agent/x")";
+  if (budget_) grant.mandate_json += R"(,"budget":{"calls":)" + std::to_string(*budget_) + "}";
+  std::string child = grant.mandate_json + "}";
+  if (revocable_) {
+    grant.mandate_json += R"(,"status":{"uri":")" + std::string(kListUri) + R"(","idx":)" +
+                          std::to_string(kListEntry) + "}";
+  }
+  grant.mandate_json += "}";
   grant.holder = holder_.public_key();
   grant.issued_at = std::floor(clock_.wall_seconds()) - 5;
   grant.expires = grant.issued_at + 7200;
@@ -333,6 +367,7 @@ std::shared_ptr<const Wallet> World::make_wallet() {
   chain_.push_back(*receipt::issue_root(grant, "https://alice.sim.test", person_));
   grant.depth_max = 1;
   grant.jti = "child";
+  grant.mandate_json = std::move(child);
   const std::vector<std::string_view> parent{chain_.begin(), chain_.end()};
   chain_.push_back(*receipt::derive(parent, grant, holder_));
   auto wallet = std::make_shared<Wallet>();
@@ -437,8 +472,7 @@ void World::judge(const std::string& marker, const std::string& id, Expect expec
   const std::optional<std::int64_t> code = message->error()->find("code")->integer();
   if (code == protocol::kCallRefused) {
     ++report_.refused;
-    const bool spent = budget_ && text.find("\"budget_spent\"") != std::string::npos;
-    if (expect == Expect::kPermit && !spent)
+    if (expect == Expect::kPermit && !may_be_refused(text))
       violated("the call " + marker + " was refused: " + text);
   } else {
     ++report_.failed;
@@ -529,6 +563,61 @@ Task<void> World::chaos() {
   inbound_->audit.failing = false;
 }
 
+// The receipt is taken back at some time, or never; the list is away for a while, or old again.
+Task<void> World::list_chaos() {
+  co_await clock_.sleep_for(std::chrono::milliseconds(rng_.between(0, 3000)));
+  if (rng_.chance(700)) {
+    trace_.add("revoked");
+    lists_->revoke();
+  }
+  if (!list_troubled_) co_return;
+  co_await clock_.sleep_for(std::chrono::milliseconds(rng_.between(0, 2500)));
+  if (rng_.chance(500)) {
+    trace_.add("list rolled back");
+    rolled_back_ = true;
+    lists_->roll_back();
+    co_return;
+  }
+  trace_.add("list away");
+  lists_->down = true;
+  co_await clock_.sleep_for(std::chrono::milliseconds(rng_.between(500, 4000)));
+  lists_->down = false;
+}
+
+bool World::has_perfect_network() const {
+  return faults_.dial_refused + faults_.dial_blackhole + faults_.connection_cut == 0 &&
+         faults_.latency_max == Clock::Duration{};
+}
+
+// Whether that refusal of a call that the receipt grants can be right.
+bool World::may_be_refused(const std::string& answer) const {
+  const auto has = [&](std::string_view code) { return answer.find(code) != std::string::npos; };
+  if (budget_ && has("\"budget_spent\"")) return true;
+  if (revocable_ && lists_->revoked_at && has("\"revoked\"")) return true;
+  return revocable_ && (list_troubled_ || !has_perfect_network()) && has("\"status_unknown\"");
+}
+
+// No call of a revoked receipt is permitted once the list's ttl and a fetch have passed, or the
+// grace too where fetching failed; and who has once seen the revocation never forgets it.
+void World::check_revocation(std::string_view name, const Proxy& proxy) {
+  constexpr Clock::Duration kFetch = 500ms;
+  constexpr Clock::Duration kTtl = 1s;
+  constexpr Clock::Duration kGrace = 1s;
+  if (!lists_->revoked_at) return;
+  // A list that was already on its way, then its ttl, then the fetch of the next.
+  const Clock::Duration most =
+      kFetch + kTtl + (has_perfect_network() && !list_troubled_ ? kFetch : kGrace);
+  bool seen = false;
+  for (const audit::Record& record : proxy.audit.records()) {
+    if (record.phase != audit::Phase::kDecision) continue;
+    if (record.permit && seen) violated(std::string(name) + ": forgot a revocation");
+    if (record.permit && record.time > *lists_->revoked_at + most && !rolled_back_) {
+      violated(std::string(name) + ": permitted a call of a revoked receipt");
+    }
+    seen = seen || (record.refusal && record.refusal->code == "revoked");
+  }
+}
+
 // Nothing reaches the tool but what both proxies permitted and had recorded before.
 void World::check_arrival(const std::string& marker, const protocol::Message& message) {
   const auto expected = expected_.find(marker);
@@ -591,6 +680,7 @@ void World::check_laws() {
   for (const auto& [name, proxy] :
        {std::pair("outbound", outbound_.get()), std::pair("inbound", inbound_.get())}) {
     check_audit(name, *proxy);
+    if (revocable_) check_revocation(name, *proxy);
     if (proxy->worker->gate().active() != 0) violated(std::string(name) + ": something still runs");
     if (proxy->shared.connections != 0) violated(std::string(name) + ": connections leaked");
     if (proxy->shared.buffered_bytes != 0) violated(std::string(name) + ": buffered bytes leaked");
@@ -617,6 +707,11 @@ Report World::run() {
   Gate tool_gate(context_.get_executor());
   tool_gate.spawn(serve_tool(*tool_listener, clock_, tool_gate, *tool_));
 
+  lists_ = std::make_unique<ListHost>(clock_, person_);
+  const std::unique_ptr<net::Listener> list_listener =
+      network_.listen(net::Address{"lists.sim", 443, {}});
+  tool_gate.spawn(serve_lists(*list_listener, clock_, tool_gate, *lists_));
+
   const Clock::Time began = clock_.now();
   const std::size_t agents = rng_.between(1, 4);
   for (std::size_t number = 0; number < agents; ++number) {
@@ -624,21 +719,25 @@ Report World::run() {
   }
   gate_.spawn(attacker(rng_.between(0, 3)));
   gate_.spawn(chaos());
+  if (revocable_) gate_.spawn(list_chaos());
   if (!clock_.run_until([this] { return gate_.active() == 0; }, 30min)) {
     violated("a client waits for ever");
   }
   std::size_t drained = 0;
   Gate drains(context_.get_executor());
   struct Drain {
-    static Task<void> one(server::Worker& worker, std::size_t& count) {
-      co_await worker.drain();
+    static Task<void> one(Proxy& proxy, std::size_t& count) {
+      co_await proxy.worker->drain();
+      proxy.status_gate.drain();
+      co_await proxy.status_gate.wait_empty();
       ++count;
     }
   };
-  drains.spawn(Drain::one(*outbound_->worker, drained));
-  drains.spawn(Drain::one(*inbound_->worker, drained));
+  drains.spawn(Drain::one(*outbound_, drained));
+  drains.spawn(Drain::one(*inbound_, drained));
   if (!clock_.run_until([&] { return drained == 2; }, 60s)) violated("a proxy does not drain");
   tool_listener->close();
+  list_listener->close();
   tool_gate.drain();
   clock_.run_until([&] { return tool_gate.active() == 0; }, 120s);
   check_laws();

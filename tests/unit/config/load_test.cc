@@ -520,6 +520,8 @@ TEST(LoadStatus, Refused) {
       {"{lists: []}", "/receipts/status/lists: expected at least one item"},
       {"{lists: [lists.example.org]}", "expected an https URL such as"},
       {"{lists: ['http://lists.example.org/']}", "expected an https URL such as"},
+      {"{lists: ['https://l.example'], ttl_min: 999ms}",
+       "/receipts/status/ttl_min: expected at least 1s"},
       {"{lists: ['https://l.example'], ttl_min: 2m, ttl_max: 1m}",
        "/receipts/status/ttl_min: expected no more than ttl_max"},
       {"{lists: ['https://l.example'], lists_max: 0}", "/receipts/status/lists_max: expected at"},
