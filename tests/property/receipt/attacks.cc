@@ -482,6 +482,13 @@ std::vector<Attack> claim_attacks() {
          draft.payload["del_depth"] = Json::parse(dice.of({"-1", "0.5", "1e300", "\"1\"", "null"}));
        })},
       {"depth_of_a_root_above_0", {kDepth}, at_root(claim("del_depth", 1))},
+      {"depths_that_begin_at_1",
+       {kDepth},
+       [](Attempt& attempt, Dice&) {
+         attempt.bend_token = [](std::size_t hop, Draft& draft) {
+           draft.payload["del_depth"] = hop + 1;
+         };
+       }},
       {"max_depth_raised", {kDepth}, at_child([](Draft& draft, Dice& dice) {
          draft.payload["del_max_depth"] = 9 + dice.below(1000);
        })},

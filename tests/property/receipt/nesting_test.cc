@@ -115,8 +115,10 @@ Json leaf(Dice& dice) {
       if (dice.maybe()) made["path"] = dice.of({"/", "/v1"});
       return made;
     }
-    default:
-      return range(dice, number(), number());
+    default: {
+      const int low = number();
+      return range(dice, low, number());
+    }
   }
 }
 
