@@ -187,22 +187,39 @@ class Replicas(TwoReplicas):
             far.default(handler, message)
 
         far = self.server(take)
+        self.call_through_agent({"url": far.url, "receipts": "pass"}, self.free)
+        return proofs[0]
+
+    def call_through_agent(self, upstream, receipts, shared=None, **more):
+        """A call that the agent's own proxy lets out, under the receipts of its wallet."""
         wallet = self.folder / "wallet"
         wallet.mkdir()
-        (wallet / "free.json").write_text(json.dumps(self.free))
+        (wallet / "receipt.json").write_text(json.dumps(receipts))
         agent = self.start({
             "version": 1, "role": "outbound", "workers": 1, "identity": self.identity(AGENT),
             "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
             "routes": [{"name": "tool", "path": "/mcp", "upstream": "far",
                         "mandate": {"mode": "attach", "audiences": [TOOL]}}],
-            "upstreams": [{"name": "far", "url": far.url, "receipts": "pass"}],
-            "receipts": {"anchors": self.anchors,
+            "upstreams": [{"name": "far", **upstream}],
+            "receipts": {"anchors": self.anchors, **(shared or {}),
                          "wallet": {"folder": str(wallet), "holder_key": str(self.folder / "x.jwk")}},
-            "audit": {"file": str(self.folder / "agent.jsonl")}}, "agent")
+            "audit": {"file": str(self.folder / "agent.jsonl")}, **more}, "agent")
         client = Client(agent.port)
         with contextlib.closing(client):
             self.assertEqual(code_of(client.call(arguments={"a": 1})), "allowed")
-        return proofs[0]
+
+    def test_the_agent_sees_what_all_replicas_spent(self):
+        self.begin({"budget": {"calls": 5}})
+        self.assertEqual([self.call(proxy) for proxy in self.proxies], ["allowed"] * 2)
+        local = self.folder / "local.sock"
+        self.call_through_agent({"url": self.fake.url}, self.receipts,
+                                {"valkey": {"address": f"unix:{self.valkey.socket}"}}, local_api={"socket": str(local)})
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(local))
+            connection.sendall(b"GET /receipts HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            with connection.makefile() as answer:
+                body = json.loads(answer.read().split("\n\n", 1)[1])
+        self.assertEqual(body["receipts"][0]["budget"]["calls"]["left"], 2)
 
     def test_without_the_server_only_calls_that_need_it_are_refused(self):
         self.begin({"budget": {"calls": 2}})
