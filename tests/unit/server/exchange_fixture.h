@@ -9,6 +9,7 @@
 #include "proxy/http/client.h"
 #include "proxy/server/exchange.h"
 #include "tests/sim/sim_network.h"
+#include "tests/support/fake_fetcher.h"
 
 namespace mandated::server {
 
@@ -53,7 +54,8 @@ class ExchangeTest : public testing::Test {
         metrics_(names(), admin::BuildInfo{}),
         anchors_(std::move(anchors)),
         ledger_(std::move(ledger)),
-        shared_{config_, audit_, metrics_, anchors_, replays_.get(), ledger_.get(), approvals_, {}} {
+        shared_{config_,       audit_,     metrics_, anchors_, replays_.get(),
+                ledger_.get(), approvals_, {},       {},       &lists_} {
     worker_ = std::move(*Worker::make(shared_, clock_, rng_, network_, nullptr, nullptr));
     worker_->listen(network_.listen({"127.0.0.1", 1000, {}}), config_.listeners.front());
     listener_ = network_.listen({"127.0.0.1", 3000, {}});
@@ -75,6 +77,12 @@ class ExchangeTest : public testing::Test {
     config::Loaded loaded = config::load_text("test.yaml", kConfig);
     if (!loaded) ADD_FAILURE() << config::to_string(loaded.error());
     return std::move(*loaded);
+  }
+  static StatusOptions status_options(const receipt::AnchorSet& anchors) {
+    StatusOptions options;
+    options.places = {"https://lists.test.example"};
+    options.anchors = anchors;
+    return options;
   }
   admin::Metrics::Names names() const {
     return {{"agent"}, {"open", "plain", "guarded"}, {"tool"}, {}};
@@ -217,6 +225,8 @@ class ExchangeTest : public testing::Test {
   std::unique_ptr<Replays> replays_ = make_memory_replays();
   std::unique_ptr<Ledger> ledger_;
   Approvals approvals_{"", anchors_, receipt::Limits{}};
+  test::FakeFetcher fetcher_;
+  StatusLists lists_{status_options(anchors_), fetcher_, clock_, rng_, gate_};
   Shared shared_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<net::Listener> listener_;
