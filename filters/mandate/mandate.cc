@@ -130,16 +130,7 @@ class MandateFilter final : public Filter {
   // Whether no receipt of the chain was taken back: asked for every call, also where the chain is
   // known from the cache, or is passed on and asked about again.
   Task<Checked<void>> stands(const receipt::VerifiedChain& chain, const std::string& tool) const {
-    Checked<void> outcome;
-    const auto hop = first_status_hop(chain);
-    if (!hop) co_return outcome;
-    if (deps_.status != nullptr) {
-      outcome = co_await deps_.status->check(chain);
-    } else {
-      outcome = refuse(receipt::Code::kStatusUnknown, {},
-                       "The receipt can be revoked, and this proxy fetches no status lists.");
-      outcome.error().hop = static_cast<int>(*hop);
-    }
+    Checked<void> outcome = co_await check_status(deps_.status, chain);
     if (!outcome) outcome.error().tool = tool;
     co_return outcome;
   }

@@ -430,4 +430,19 @@ std::optional<std::size_t> first_status_hop(const receipt::VerifiedChain& chain)
   return std::nullopt;
 }
 
+Task<receipt::Checked<void>> check_status(StatusLists* lists, const receipt::VerifiedChain& chain) {
+  receipt::Checked<void> outcome;
+  const auto hop = first_status_hop(chain);
+  if (!hop) co_return outcome;
+  if (lists != nullptr) {
+    outcome = co_await lists->check(chain);
+  } else {
+    outcome =
+        receipt::refuse(receipt::Code::kStatusUnknown,
+                        "The receipt can be revoked, and this proxy fetches no status lists.");
+    outcome.error().hop = static_cast<int>(*hop);
+  }
+  co_return outcome;
+}
+
 }  // namespace mandated

@@ -125,4 +125,8 @@ class StatusLists {
 /// The first receipt of the chain that names a list; nullopt: none does.
 std::optional<std::size_t> first_status_hop(const receipt::VerifiedChain& chain);
 
+/// StatusLists::check(); where no lists are fetched (null), kStatusUnknown for a chain that names
+/// one.
+Task<receipt::Checked<void>> check_status(StatusLists* lists, const receipt::VerifiedChain& chain);
+
 }  // namespace mandated

@@ -149,7 +149,7 @@ Outcome<Answer> Handler::identity() {
 Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {
   CO_TRY(const DelegationRequest request, read_delegation(asked));
   const receipt::Seconds now = api_.clock.wall_seconds();
-  const Outcome<Signed> made = delegate(api_.holdings, api_.rng, request, now);
+  const Outcome<Signed> made = co_await delegate(api_.holdings, api_.rng, request, now);
   CO_CHECK(co_await record("POST /delegations", made, nullptr));
   if (!made) co_return tl::unexpected(made.error());
   ObjectWriter answer;
@@ -162,7 +162,8 @@ Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {
 
 Task<Outcome<Answer>> Handler::attachments(const json::Value& asked) {
   CO_TRY(const AttachmentRequest request, read_attachment(asked));
-  const Outcome<Signed> made = attach(api_.holdings, api_.rng, request, api_.clock.wall_seconds());
+  const Outcome<Signed> made =
+      co_await attach(api_.holdings, api_.rng, request, api_.clock.wall_seconds());
   CO_CHECK(co_await record("POST /attachments", made, &request));
   if (!made) co_return tl::unexpected(made.error());
   ObjectWriter answer;

@@ -83,10 +83,12 @@ void Holdings::describe(const receipt::VerifiedChain& chain, receipt::Seconds no
   out.number("depth_left", chain.depth_left());
 }
 
-Holdings::Holdings(WalletFolder& folder, Ledger& ledger, const receipt::AnchorSet& anchors,
-                   const receipt::Limits& limits, std::string own_spiffe_id)
+Holdings::Holdings(WalletFolder& folder, Ledger& ledger, StatusLists* status,
+                   const receipt::AnchorSet& anchors, const receipt::Limits& limits,
+                   std::string own_spiffe_id)
     : folder_(folder),
       ledger_(ledger),
+      status_(status),
       anchors_(anchors),
       limits_(limits),
       own_spiffe_id_(std::move(own_spiffe_id)) {}
@@ -114,39 +116,46 @@ receipt::Checked<receipt::ChainPtr> Holdings::verify(const Wallet& wallet,
   return chain;
 }
 
-std::vector<Held> Holdings::all(const Wallet& wallet, receipt::Seconds now) {
+Task<std::vector<Held>> Holdings::all(const Wallet& wallet, receipt::Seconds now) {
   std::vector<Held> held;
   for (const Wallet::Entry& entry : wallet.entries) {
     held.push_back(
         {&entry, receipt::chain_digest(views(entry.tokens)), verify(wallet, entry.tokens, now)});
+    // So that lists are fetched at once, not one after the other.
+    if (held.back().chain && status_ != nullptr) status_->want(**held.back().chain);
   }
-  return held;
+  for (Held& each : held) {
+    if (!each.chain) continue;
+    receipt::Checked<void> stands = co_await check_status(status_, **each.chain);
+    if (!stands) each.chain = tl::unexpected(std::move(stands).error());
+  }
+  co_return held;
 }
 
-Outcome<std::vector<Held>> Holdings::candidates(const Wallet& wallet,
-                                                const std::optional<std::string>& id,
-                                                receipt::Seconds now) {
-  std::vector<Held> held = all(wallet, now);
+Task<Outcome<std::vector<Held>>> Holdings::candidates(const Wallet& wallet,
+                                                      const std::optional<std::string>& id,
+                                                      receipt::Seconds now) {
+  std::vector<Held> held = co_await all(wallet, now);
   if (id) {
-    const auto named =
-        std::find_if(held.begin(), held.end(), [&](const Held& each) { return each.id == *id; });
-    if (named == held.end())
-      return problem(404, "no_receipt", "The wallet holds no receipt of this id.");
-    if (!named->chain) return refused(named->chain.error());
-    return std::vector<Held>{*named};
+    std::erase_if(held, [&](const Held& each) { return each.id != *id; });
+    if (held.empty())
+      co_return problem(404, "no_receipt", "The wallet holds no receipt of this id.");
+    // The name says nothing of signatures: a copy that was tampered with hides no honest one.
+    const auto stands = [](const Held& each) { return each.chain.has_value(); };
+    if (std::none_of(held.begin(), held.end(), stands)) co_return refused(held[0].chain.error());
   }
   std::erase_if(held, [](const Held& each) { return !each.chain; });
   if (held.empty())
-    return problem(403, "no_receipt", "The wallet holds no receipt that stands now.");
+    co_return problem(403, "no_receipt", "The wallet holds no receipt that stands now.");
   std::sort(held.begin(), held.end(), [](const Held& a, const Held& b) {
     return std::pair(breadth(**a.chain), a.entry) < std::pair(breadth(**b.chain), b.entry);
   });
-  return held;
+  co_return held;
 }
 
 Task<Outcome<Answer>> Holdings::list(receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = folder_.current();
-  const std::vector<Held> held = all(*wallet, now);
+  const std::vector<Held> held = co_await all(*wallet, now);
   std::string receipts;
   for (const Held& each : held) {
     ObjectWriter one;

@@ -9,6 +9,7 @@
 #include "filters/budget/ledger.h"
 #include "filters/mandate/wallet.h"
 #include "filters/receipt/chain.h"
+#include "filters/revocation/status_lists.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/task.h"
 #include "proxy/local/answers.h"
@@ -29,8 +30,10 @@ class Holdings {
                        ObjectWriter& out);
 
   /// All outlive this. `own_spiffe_id` is empty where the proxy has no identity.
-  Holdings(WalletFolder& folder, Ledger& ledger, const receipt::AnchorSet& anchors,
-           const receipt::Limits& limits, std::string own_spiffe_id);
+  /// `status` is null where no status lists are fetched.
+  Holdings(WalletFolder& folder, Ledger& ledger, StatusLists* status,
+           const receipt::AnchorSet& anchors, const receipt::Limits& limits,
+           std::string own_spiffe_id);
 
   std::shared_ptr<const Wallet> wallet() { return folder_.current(); }
   const std::string& own_spiffe_id() const { return own_spiffe_id_; }
@@ -43,12 +46,13 @@ class Holdings {
   receipt::Checked<receipt::ChainPtr> verify(const Wallet& wallet,
                                              const std::vector<std::string>& tokens,
                                              receipt::Seconds now);
-  /// Every entry, in the wallet's order.
-  std::vector<Held> all(const Wallet& wallet, receipt::Seconds now);
+  /// Every entry, in the wallet's order; what was revoked does not stand.
+  Task<std::vector<Held>> all(const Wallet& wallet, receipt::Seconds now);
   /// The receipts to try for something: the one that was named, or all that stand, narrowest first;
   /// never none.
-  Outcome<std::vector<Held>> candidates(const Wallet& wallet, const std::optional<std::string>& id,
-                                        receipt::Seconds now);
+  Task<Outcome<std::vector<Held>>> candidates(const Wallet& wallet,
+                                              const std::optional<std::string>& id,
+                                              receipt::Seconds now);
 
   /// The document of `GET /receipts`.
   Task<Outcome<Answer>> list(receipt::Seconds now);
@@ -61,6 +65,7 @@ class Holdings {
 
   WalletFolder& folder_;
   Ledger& ledger_;
+  StatusLists* status_;
   const receipt::AnchorSet& anchors_;
   receipt::Limits limits_;
   std::string own_spiffe_id_;

@@ -22,6 +22,7 @@ struct ServerDeps {
   receipt::Limits limits;
   http::ServerLimits server_limits;
   Ledger& ledger;
+  StatusLists* status;  ///< null: none are configured
   audit::Sink& audit;
   WalletChanges& wallet_changes;
   fetch::Fetcher& fetcher;

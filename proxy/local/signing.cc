@@ -59,23 +59,26 @@ Checked<Signed> derive_from(const Held& held, const Wallet& wallet, Holdings& ho
 
 }  // namespace
 
-Outcome<Signed> delegate(Holdings& holdings, Rng& rng, const DelegationRequest& request,
-                         receipt::Seconds now) {
+Task<Outcome<Signed>> delegate(Holdings& holdings, Rng& rng, const DelegationRequest& request,
+                               receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = holdings.wallet();
-  TRY(const std::vector<Held> candidates, holdings.candidates(*wallet, request.receipt, now));
-  return first_that(candidates, request.tools, [&](const Held& held) {
+  CO_TRY(const std::vector<Held> candidates,
+         co_await holdings.candidates(*wallet, request.receipt, now));
+  co_return first_that(candidates, request.tools, [&](const Held& held) {
     return derive_from(held, *wallet, holdings, rng, request, now);
   });
 }
 
-Outcome<Signed> attach(Holdings& holdings, Rng& rng, const AttachmentRequest& request,
-                       receipt::Seconds now) {
+Task<Outcome<Signed>> attach(Holdings& holdings, Rng& rng, const AttachmentRequest& request,
+                             receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = holdings.wallet();
-  TRY(const std::vector<Held> candidates, holdings.candidates(*wallet, request.receipt, now));
+  CO_TRY(const std::vector<Held> candidates,
+         co_await holdings.candidates(*wallet, request.receipt, now));
   static const json::Document kNone = *json::Document::parse("{}");
   const json::Value& arguments = request.arguments != nullptr ? *request.arguments : kNone.root();
   const std::vector<std::string> audiences = {request.audience};
-  return first_that(candidates, {request.tool}, [&](const Held& held) -> Checked<Signed> {
+  const std::vector<std::string> tools = {request.tool};
+  co_return first_that(candidates, tools, [&](const Held& held) -> Checked<Signed> {
     const receipt::VerifiedChain& chain = **held.chain;
     Checked<void> granted = receipt::check_call(chain, request.tool, arguments);
     if (granted) granted = receipt::check_audience(chain, audiences);

@@ -107,6 +107,38 @@ TEST_F(HoldingsTest, WhatDoesNotStandIsListedWithItsCode) {
   EXPECT_EQ(receipts[0]["id"], id_of(wallet_->current()->entries[0].tokens));
 }
 
+TEST_F(HoldingsTest, WhatWasRevokedDoesNotStand) {
+  const std::string uri = "https://lists.example/1";
+  const auto named = [&](int index) {
+    return root(kTools, {{"status", {{"uri", uri}, {"idx", index}}}});
+  };
+  const auto revoked = named(3);
+  hold("1.json", revoked);
+  hold("2.json", named(4));
+  for (const Json& one : get("/receipts").body["receipts"])
+    EXPECT_EQ(one["refusal"]["code"], "status_unknown") << "nobody fetches lists here";
+
+  status::PublishedList list{uri, now(), {}, {}, 60, *status::StatusList::make(2, 64)};
+  ASSERT_TRUE(list.list.set(3, status::kInvalid));
+  FakeFetcher lists;
+  lists.answer(200, *status::issue_status_list(list, person_));
+  lists.answers[0].fields.set("content-type", "application/statuslist+jwt");
+  StatusOptions options;
+  options.places = {"https://lists.example/"};
+  options.anchors = anchors_;
+  status_ = std::make_unique<StatusLists>(options, lists, clock_, rng_, gate_);
+  make_holdings();
+  const Json receipts = get("/receipts").body["receipts"];
+  EXPECT_EQ(receipts[0]["refusal"]["code"], "revoked");
+  EXPECT_FALSE(receipts[1].contains("refusal")) << receipts[1];
+  const Answered refused = post(
+      "/attachments",
+      {{"tool", "pay"}, {"args", {{"amount", 1}}}, {"aud", kTool}, {"receipt", id_of(revoked)}});
+  EXPECT_EQ(refused.code(), "revoked");
+  gate_.drain();
+  clock_.run_until([this] { return gate_.active() == 0; });
+}
+
 // Where it may be used is asked when it is used.
 TEST_F(HoldingsTest, AReceiptForOnePlaceStands) {
   hold("a.json", root(kTools, {{"aud", {kTool, "https://more.example"}}}));

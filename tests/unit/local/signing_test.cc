@@ -110,6 +110,12 @@ TEST_F(DelegationsTest, OnlyFromReceiptsThatStand) {
   hold("a.json", theirs);
   EXPECT_EQ(code(), "no_receipt");
   EXPECT_EQ(code({{"receipt", id_of(theirs)}}), "wrong_holder");
+  // One that was tampered with has the name of the honest one.
+  auto tampered = root();
+  hold("c.json", tampered);
+  tampered[0].back() = tampered[0].back() == 'A' ? 'Q' : 'A';
+  hold("b.json", tampered);
+  EXPECT_EQ(post("/delegations", asked({{"receipt", id_of(tampered)}})).status, 201);
   const Answered unknown = post("/delegations", asked({{"receipt", "x"}}));
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(unknown.code(), "no_receipt");

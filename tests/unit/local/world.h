@@ -136,10 +136,15 @@ class LocalTest : public testing::Test {
     wallet_ = std::move(*opened);
     make_holdings();
   }
-  ~LocalTest() override { std::filesystem::remove_all(folder_); }
+  ~LocalTest() override {
+    gate_.drain();
+    clock_.run_until([this] { return gate_.active() == 0; });
+    std::filesystem::remove_all(folder_);
+  }
 
   void make_holdings(const std::string& own_spiffe_id = kAgent) {
-    holdings_ = std::make_unique<Holdings>(*wallet_, ledger_, anchors_, limits_, own_spiffe_id);
+    holdings_ = std::make_unique<Holdings>(*wallet_, ledger_, status_.get(), anchors_, limits_,
+                                           own_spiffe_id);
     make_consent("https://consent.example");
   }
   void make_consent(const std::string& origin) {
@@ -201,9 +206,15 @@ class LocalTest : public testing::Test {
     return count;
   }
 
+  static Task<void> mark_done(Task<void> task, bool& done) {
+    co_await std::move(task);
+    done = true;
+  }
   Answered run(FakeStream& stream, bool allowed = true) {
     Handler handler(*api_, allowed);
-    test::run_now(handler.handle(stream));
+    bool done = false;
+    gate_.spawn(mark_done(handler.handle(stream), done));
+    EXPECT_TRUE(clock_.run_until([&] { return done; }, std::chrono::seconds(10)));
     EXPECT_TRUE(stream.ended);
     Answered answered;
     answered.status = stream.response.status;
@@ -239,6 +250,7 @@ class LocalTest : public testing::Test {
   FragileLedger ledger_;
   audit::MemorySink audit_;
   FakeFetcher fetcher_;
+  std::unique_ptr<StatusLists> status_;  // null: none are fetched
   WalletChanges changes_ = 0;
   std::filesystem::path folder_;
   std::unique_ptr<WalletFolder> wallet_;
