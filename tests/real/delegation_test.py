@@ -1,25 +1,28 @@
 #!/usr/bin/env python3
 """Delegation between agents, by way of the local APIs of their proxies and the helper libraries: a person signs for
-agent x, x hands a part of it to agent y, and both are held to exactly what they were given, beside the proxy and past it.
+agent x, x hands a part of it to agent y, and both are held to exactly what they were given, through the proxy and past
+it. The README's examples run as they stand.
 """
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import threading
 import time
 
-from agents import ConsentService, TypeScriptAgent, python_packages
-from sdk_test import PACKAGES, STDIO
-from support import AGENT, OTHER_AGENT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main
+from agents import ConsentService, TypeScriptAgent, install_python, node, node_project
+from sdk_test import STDIO
+from support import (AGENT, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main,
+                     python_packages)
 
-python_packages()
+install_python()
 from mandated import NotSigned, Refused, Sidecar  # noqa: E402
 
 NOBODY = 65534
-ALICE = "mailto:alice@acme.example"
+ALICE = "mailto:alice@example.org"
 
 
 def reports(*names):
@@ -41,18 +44,18 @@ class Delegation(World):
         """A root for what was asked, as the consent service's page makes one."""
         holder = self.folder / "asked.jwk"
         holder.write_text(json.dumps(request["holder_key"]))
-        mandate = {**request.get("mandate", {}), "holder": request["holder"], "user": request["user"]}
-        if "intent" in request:
-            mandate["intent"] = request["intent"]
-        done = mandated("receipt", "issue", "--key", self.folder / "alice.jwk", "--issuer", "https://acme.example/alice",
-                        "--holder", holder, "--tools", json.dumps(request["tools"]), "--for", f"{request['lifetime']}s",
-                        "--max-depth", request.get("depth", 0), "--mandate", json.dumps(mandate))
+        mandate = {**request.get("mandate", {}), **{name: request[name] for name in ("holder", "user", "intent")}}
+        done = mandated("receipt", "issue", "--key", self.folder / "alice.jwk", "--issuer", "https://acme.example",
+                        "--holder", holder, "--tools", json.dumps(request["tools"]), "--for",
+                        f"{request['lifetime']}s", "--max-depth", request.get("depth", 0), "--mandate",
+                        json.dumps(mandate))
         return json.loads(done.stdout)
 
     def begin_far_side(self):
         """A real MCP server behind a proxy that enforces receipts and counts."""
-        self.far = self.start(self.inbound({"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(PACKAGES)}},
-                                           {"mode": "enforce", "proof": "required"}, receipts=self.receipts()), "inbound")
+        server = {"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(python_packages())}}
+        rules = {"mode": "enforce", "proof": "required"}
+        self.far = self.start(self.inbound(server, rules, receipts=self.receipts()), "inbound")
 
     def receipts(self, **more):
         """The three proxies stand on one machine and share what they count."""
@@ -103,15 +106,16 @@ class Delegation(World):
         self.assertEqual(self.outcomes(call_x, "q1"), ["no_receipt"])
 
         # Agent x asks; Alice takes her time, and nobody's thread waits for her.
-        asked = agent_x.ask(user=ALICE, tools=reports("q1", "q2", "q3"), lifetime=3600, depth=2, intent="read the reports",
-                            mandate={"budget": {"calls": 6}})
+        asked = agent_x.ask(user=ALICE, tools=reports("q1", "q2", "q3"), lifetime=3600, depth=2,
+                            intent="read the reports", mandate={"budget": {"calls": 6}})
         self.assertRegex(asked.url, r"^http://127\.0\.0\.1:\d+/requests/r0/page$")
         with self.assertRaises(TimeoutError):
             asked.wait(timeout=0.5)
         threading.Timer(1.0, lambda: setattr(self, "signs", self.sign)).start()
         receipt = asked.wait(timeout=20)
-        self.assertEqual(self.outcomes(call_x, "q1", "q4"), ["allowed", "argument_denied"], "the very next call sees it")
-        self.assertEqual((receipt.holder, receipt.depth_left, receipt.mandate["intent"]), (AGENT, 2, "read the reports"))
+        self.assertEqual(self.outcomes(call_x, "q1", "q4"), ["allowed", "argument_denied"], "the very next call")
+        self.assertEqual((receipt.holder, receipt.depth_left), (AGENT, 2))
+        self.assertEqual(receipt.mandate["intent"], "read the reports")
         self.assertEqual(receipt.id, agent_x.receipts()[0].id)
         self.assertEqual(agent_x.receipts()[0].left, {"calls": 5})
 
@@ -159,7 +163,7 @@ class Delegation(World):
         x = self.begin_agent("x", AGENT)
         self.signs = self.sign
         agent, typescript = Sidecar(x.socket), self.typescript_agent(x)
-        agent.ask(user=ALICE, tools=reports("q1", "q2"), lifetime=3600).wait(timeout=20)
+        agent.ask(user=ALICE, tools=reports("q1", "q2"), lifetime=3600, intent="read").wait(timeout=20)
         client = Client(self.far.port, self.tls(self.svid(AGENT)))
         self.addCleanup(client.close)
 
@@ -187,7 +191,7 @@ class Delegation(World):
         self.begin_far_side()
         x = self.begin_agent("x", AGENT)
         agent, typescript = Sidecar(x.socket), self.typescript_agent(x)
-        asked = {"user": ALICE, "tools": reports("q1"), "lifetime": 60}
+        asked = {"user": ALICE, "tools": reports("q1"), "lifetime": 60, "intent": "read"}
         self.signs = lambda request: "refused"
         with self.assertRaises(NotSigned) as caught:
             agent.ask(**asked).wait()
@@ -232,13 +236,13 @@ class Delegation(World):
         self.assertEqual((caught.exception.code, caught.exception.status), ("peer_not_allowed", 403))
 
     def as_nobody(self, socket):
-        """What another user of the machine gets: its identity, a refusal's code, or an error of the system."""
+        """What another user of the machine gets: the identity, a refusal's code, or an error of the system."""
         script = ("import sys; from mandated import Refused, Sidecar\n"
                   "try: print(Sidecar(sys.argv[1]).identity().holder)\n"
                   "except Refused as refused: print(refused.code)\n"
                   "except OSError as error: print(type(error).__name__)\n")
         done = subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable,
-                               "-c", script, socket], env={**os.environ, "PYTHONPATH": str(python_packages())},
+                               "-c", script, socket], env={**os.environ, "PYTHONPATH": str(install_python())},
                               capture_output=True, text=True, timeout=30)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
@@ -260,6 +264,33 @@ class Delegation(World):
         self.assertEqual(self.as_nobody(y.socket), OTHER_AGENT)
         with self.assertRaises(Refused):
             Sidecar(y.socket).identity()
+
+
+    # ---- what the README says -------------------------------------------------------------------
+
+    def test_the_examples_of_the_readme(self):
+        text = (ROOT / "README.md").read_text()
+        self.begin_far_side()
+        x = self.begin_agent("x", AGENT)
+        self.signs = self.sign
+        (self.folder / "other.json").write_text(json.dumps(
+            {"holder": OTHER_AGENT, "holder_key": json.loads((self.folder / "y.pub.jwk").read_text())}))
+        shown = {}
+        for language, start in (("python", [sys.executable]), ("typescript", [node()[0]])):
+            example, = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+            example = example.replace("/run/mandated/local.sock", str(x.socket))
+            file = node_project() / f"{self.id()}.{language}.mjs"
+            file.write_text(example)
+            done = subprocess.run([*start, file], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                                  env={**os.environ, "PYTHONPATH": str(install_python())})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            shown[language] = done.stdout
+        self.assertRegex(shown["python"], r"(?s)Please sign: http://.*/r0/page\n\{'Delegation-Receipt': .*Proof")
+        self.assertRegex(shown["typescript"], r"(?s)seconds_left: 3\d\d\d,.*'Delegation-Proof':")
+        chain = self.folder / "for-other.json"
+        checked = mandated("receipt", "check", "--chain", chain, "--anchor", self.folder / "alice.pub.jwk", "--tool",
+                           "read_file", "--args", json.dumps({"path": "/srv/reports/q3.txt"}), "--peer", OTHER_AGENT)
+        self.assertIn("granted by 2 receipts", checked.stdout)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ export interface Asked {
   tools: Tools;
   /** Seconds. */
   lifetime: number;
-  /** The task in words. */
-  intent?: string;
+  /** The task, in words. */
+  intent: string;
   /** How many times the receipt may be handed on. */
   depth?: number;
   mandate?: Mandate;
@@ -239,7 +239,8 @@ function exchange(
   signal: AbortSignal | undefined,
 ): Promise<{ status: number; answer: string }> {
   return new Promise((resolve, reject) => {
-    const headers = text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+    const headers =
+      text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
     const options = { socketPath, method, path, headers, agent: false as const, ...(signal && { signal }) };
     const sent = httpRequest(options, (response) => {
       let answer = "";

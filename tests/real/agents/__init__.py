@@ -29,7 +29,8 @@ def scratch():
 
 
 @functools.cache
-def python_packages():
+def install_python():
+    """The folder that `mandated` was installed into; it can be imported from then on."""
     target = scratch() / "python"
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-cache-dir",
                            "--disable-pip-version-check", "--target", target, HELPERS / "python"],
@@ -49,8 +50,8 @@ def node():
 
 def compile_typescript(folder):
     program, modules = node()
-    done = subprocess.run([program, pathlib.Path(modules) / "typescript" / "bin" / "tsc"], cwd=folder, capture_output=True,
-                          text=True, timeout=120)
+    compiler = pathlib.Path(modules) / "typescript" / "bin" / "tsc"
+    done = subprocess.run([program, compiler], cwd=folder, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise AssertionError(done.stdout + done.stderr)
 
@@ -110,15 +111,16 @@ class ConsentService:
 
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                known = {"kind", "user", "holder", "holder_key", "tools", "lifetime", "depth", "intent", "mandate"}
-                well = (self.path == "/requests" and self.headers["content-type"] == "application/json"
-                        and request["kind"] == "receipt" and set(request) <= known and request["user"].startswith("mailto:"))
-                if not well:
+                needed = {"kind", "user", "holder", "holder_key", "tools", "lifetime", "intent"}
+                if not (self.path == "/requests" and self.headers["content-type"] == "application/json"
+                        and request["kind"] == "receipt" and needed <= set(request) <= needed | {"depth", "mandate"}
+                        and request["user"].startswith("mailto:")):
                     self.answer(400, {"status": 400, "detail": "This is no request for a receipt."})
                     return
                 name = f"r{len(owner.requests)}"
                 owner.requests[name] = request
-                self.answer(201, {"id": name, "url": f"{owner.origin}/requests/{name}/page", "expires": time.time() + 600})
+                url = f"{owner.origin}/requests/{name}/page"
+                self.answer(201, {"id": name, "url": url, "expires": time.time() + 600})
 
             def do_GET(self):
                 path, _, query = self.path.partition("?wait=")

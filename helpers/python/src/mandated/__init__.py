@@ -4,8 +4,8 @@ agent, and attach one to a call that does not go through the proxy.
     from mandated import Sidecar
 
     sidecar = Sidecar("/run/mandated/local.sock")
-    request = sidecar.ask(user="mailto:alice@example.org", lifetime=3600, intent="read the reports",
-                          tools={"read_file": {"path": {"constraint_type": "path_containment", "root": "/srv/reports"}}})
+    reports = {"read_file": {"path": {"constraint_type": "path_containment", "root": "/srv/reports"}}}
+    request = sidecar.ask(user="mailto:alice@example.org", tools=reports, lifetime=3600, intent="sum up the reports")
     print("Please sign:", request.url)
     receipt = request.wait()
 

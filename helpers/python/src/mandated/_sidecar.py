@@ -150,9 +150,9 @@ class Sidecar:
         """Puts a receipt into the wallet that somebody made for this agent."""
         return _of(Receipt, self._call("POST", "/receipts", {"chain": list(chain)}))
 
-    def ask(self, *, user: str, tools: Tools, lifetime: float, intent: str | None = None, depth: int = 0,
+    def ask(self, *, user: str, tools: Tools, lifetime: int, intent: str, depth: int = 0,
             mandate: Mapping[str, Any] | None = None) -> Request:
-        """Asks a person (`mailto:…`) for a receipt of so many seconds."""
+        """Asks a person (`mailto:…`) for a receipt of so many seconds. `intent`: the task, in words."""
         body = _given(user=user, tools=tools, lifetime=lifetime, intent=intent, depth=depth, mandate=mandate)
         answer = self._call("POST", "/requests", body)
         return Request(self, answer["id"], answer["url"], answer["expires"])
