@@ -55,8 +55,8 @@ struct FilterDeps {
   receipt::ChainCache& chains;  ///< this worker's
   Replays& replays;
   Ledger& ledger;
-  Approvals& approvals;     ///< the process's
-  fetch::Fetcher& fetcher;  ///< this worker's
+  Approvals& approvals;            ///< the process's
+  fetch::Fetcher& fetcher;         ///< this worker's
   WalletSource* wallet = nullptr;  ///< null: none is configured
   StatusLists* status = nullptr;   ///< the process's; null: none are configured
 };
