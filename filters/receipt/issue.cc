@@ -4,6 +4,7 @@
 
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -102,6 +103,13 @@ Checked<std::string> payload_text(const Grant& grant, const Position& position) 
 
 }  // namespace
 
+Seconds valid_from(const Grant& grant) {
+  const auto mandate = json::Document::parse(grant.mandate_json);
+  const json::Value* begin = mandate ? mandate->root().find("nbf") : nullptr;
+  return begin != nullptr && begin->is_number() ? std::max(grant.issued_at, begin->number())
+                                                : grant.issued_at;
+}
+
 Checked<std::string> issue_root(const Grant& grant, std::string_view issuer, const PrivateKey& key,
                                 std::string_view kid, const Limits& limits) {
   const auto payload = payload_text(grant, {std::string(issuer), 0, {}, nullptr});
@@ -109,9 +117,21 @@ Checked<std::string> issue_root(const Grant& grant, std::string_view issuer, con
   std::string token = sign_compact(*payload, TokenKind::kReceipt, kid, key);
   const std::string_view chain[] = {token};
   const AnchorSet self({Anchor{std::string(kid), key.public_key(), std::nullopt}});
-  const auto verified = verify_chain(chain, self, grant.issued_at, limits);
+  const auto verified = verify_chain(chain, self, valid_from(grant), limits);
   if (!verified) return tl::unexpected(verified.error());
   return token;
+}
+
+Checked<std::string> root_for_passkey(const Grant& grant, std::string_view issuer,
+                                      std::string_view kid, const Limits& limits) {
+  const auto payload = payload_text(grant, {std::string(issuer), 0, {}, nullptr});
+  if (!payload) return tl::unexpected(payload.error());
+  std::string input = passkey_signing_input(*payload, TokenKind::kRoot, kid);
+  const std::string unsigned_token = input + ".";
+  const std::string_view chain[] = {unsigned_token};
+  const auto verified = verify_links(chain, valid_from(grant), limits);
+  if (!verified) return tl::unexpected(verified.error());
+  return input;
 }
 
 Checked<std::string> derive(std::span<const std::string_view> chain, const Grant& grant,

@@ -22,9 +22,18 @@ struct Grant {
   std::string jti{};  ///< never used before; empty takes a fresh UUIDv7
 };
 
+/// When the receipt begins to be valid: as it is issued, or at its `nbf` if that is later.
+Seconds valid_from(const Grant& grant);
+
 /// Signs a root (AAT section 3.7). `issuer` must be a URI.
 Checked<std::string> issue_root(const Grant& grant, std::string_view issuer, const PrivateKey& key,
                                 std::string_view kid = {}, const Limits& limits = {});
+
+/// What a passkey is to sign as a root: the JWS signing input, whose SHA-256 is the challenge. All
+/// but the signature was put through the verifier. `kid` is the credential id; without `jti` each
+/// call makes another receipt.
+Checked<std::string> root_for_passkey(const Grant& grant, std::string_view issuer,
+                                      std::string_view kid, const Limits& limits = {});
 
 /// Signs a child of `chain`'s leaf (AAT section 6) and returns it; the caller appends it. `now` is
 /// checked against the parent. An empty mandate_json member that the parent carries is copied down,

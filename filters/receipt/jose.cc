@@ -131,6 +131,12 @@ Checked<json::Document> parse_object(std::string_view text, std::string_view wha
   return std::move(*document);
 }
 
+std::string passkey_signing_input(std::string_view payload, TokenKind kind, std::string_view kid) {
+  return encode_base64url("{\"alg\":\"WebAuthn\",\"kid\":" + json::quoted(kid) +
+                          ",\"typ\":" + json::quoted(type_name(kind)) + "}") +
+         "." + encode_base64url(payload);
+}
+
 std::string sign_compact(std::string_view payload, TokenKind kind, std::string_view kid,
                          const PrivateKey& key) {
   const std::string header = header_text(kind, key.public_key().algorithm(), kid);

@@ -45,6 +45,9 @@ Checked<std::string> decode_segment(std::string_view segment, std::string_view w
 Checked<json::Document> parse_object(std::string_view text, std::string_view what,
                                      const json::Limits& limits);
 
+/// What a passkey signs: header and payload of the compact form.
+std::string passkey_signing_input(std::string_view payload, TokenKind kind, std::string_view kid);
+
 /// The compact form of `payload` signed by `key`.
 std::string sign_compact(std::string_view payload, TokenKind kind, std::string_view kid,
                          const PrivateKey& key);

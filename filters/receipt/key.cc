@@ -116,6 +116,27 @@ Checked<PublicKey> PublicKey::from_jwk(const json::Value& jwk) {
   return key;
 }
 
+// DER leaves no choice, so all that stands before the key is constant.
+Checked<PublicKey> PublicKey::from_spki(std::string_view der) {
+  constexpr std::string_view kEd25519("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", 12);
+  constexpr std::string_view kP256(
+      "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01"
+      "\x07\x03\x42\x00\x04",
+      27);
+  PublicKey key;
+  if (der.starts_with(kEd25519) && der.size() == kEd25519.size() + kCoordinateSize) {
+    key.body_ = Body::make(KeyType::kEd25519, Coordinate(std::string(der.substr(kEd25519.size()))));
+  } else if (der.starts_with(kP256) && der.size() == kP256.size() + 2 * kCoordinateSize) {
+    const std::string_view point = der.substr(kP256.size());
+    key.body_ =
+        Body::make(KeyType::kP256, Coordinate(std::string(point.substr(0, kCoordinateSize))),
+                   Coordinate(std::string(point.substr(kCoordinateSize))));
+  }
+  if (key.body_ == nullptr)
+    return refuse(Code::kMalformed, "The key is neither an Ed25519 nor a P-256 public key in DER.");
+  return key;
+}
+
 KeyType PublicKey::type() const { return body_->type; }
 
 std::string_view PublicKey::algorithm() const {

@@ -23,6 +23,10 @@ class PublicKey {
   /// curve, and non-canonical base64url. kMalformed names the member.
   static Checked<PublicKey> from_jwk(const json::Value& jwk);
 
+  /// From a SubjectPublicKeyInfo (RFC 5280), as browsers give it out for a new passkey: the one DER
+  /// form that RFC 8410 and RFC 5480 have for these keys, uncompressed. kMalformed for any other.
+  static Checked<PublicKey> from_spki(std::string_view der);
+
   KeyType type() const;
   /// The JWS `alg` that goes with this key: "EdDSA" or "ES256".
   std::string_view algorithm() const;

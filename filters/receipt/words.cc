@@ -1,7 +1,8 @@
-// Every list and every text is cut to a length that a person reads.
+// Unless all of it is asked for, every list and every text is cut to a length that a person reads.
 #include "filters/receipt/words.h"
 
 #include "filters/receipt/claims.h"
+#include "filters/receipt/plain_text.h"
 #include "filters/receipt/refusal.h"
 
 namespace mandated::receipt {
@@ -10,8 +11,19 @@ namespace {
 constexpr std::size_t kListedMax = 20;
 constexpr int kDepthMax = 4;
 
-std::string value_in_words(const json::Value& value) {
+// JSON text as a screen shows it, and letter by letter where it could pass for another.
+std::string exactly(std::string_view text) {
+  const std::string letters = spelt(text);
+  return escaped(text) + (letters.empty() ? "" : " (spelt " + letters + ")");
+}
+
+std::string text_in_words(std::string_view text, Detail detail) {
+  return detail == Detail::kCut ? shown(text) : whole_in_words(text);
+}
+
+std::string value_in_words(const json::Value& value, Detail detail) {
   constexpr std::size_t kShownMax = 96;
+  if (detail == Detail::kWhole) return whole_in_words(value);
   if (value.is_string()) return shown(value.string());
   const std::string text = json::canonical(value);
   return text.size() <= kShownMax ? text : "a long value";
@@ -26,21 +38,21 @@ std::string joined(std::span<const std::string> parts, std::string_view last) {
   return text;
 }
 
-std::string list_in_words(const json::Value* list, std::string_view last) {
+std::string list_in_words(const json::Value* list, std::string_view last, Detail detail) {
   if (list == nullptr || !list->is_array()) return "(unreadable)";
   if (list->array().empty()) return "(nothing)";
   std::vector<std::string> parts;
   for (const json::Value& value : list->array()) {
-    if (parts.size() == kListedMax) {
+    if (parts.size() == kListedMax && detail == Detail::kCut) {
       parts.push_back(std::to_string(list->array().size() - kListedMax) + " more");
       break;
     }
-    parts.push_back(value_in_words(value));
+    parts.push_back(value_in_words(value, detail));
   }
   return joined(parts, last);
 }
 
-std::string range_in_words(const json::Value& constraint) {
+std::string range_in_words(const json::Value& constraint, Detail detail) {
   const auto excluded = [&](std::string_view member) {
     const json::Value* inclusive = constraint.find(member);
     return inclusive != nullptr && inclusive->kind() == json::Kind::kFalse;
@@ -49,76 +61,77 @@ std::string range_in_words(const json::Value& constraint) {
   const json::Value* max = constraint.find("max");
   std::string text = "a number";
   if (min != nullptr)
-    text += (excluded("min_inclusive") ? " above " : " from ") + value_in_words(*min);
+    text += (excluded("min_inclusive") ? " above " : " from ") + value_in_words(*min, detail);
   if (max != nullptr)
-    text += (excluded("max_inclusive") ? " below " : " up to ") + value_in_words(*max);
+    text += (excluded("max_inclusive") ? " below " : " up to ") + value_in_words(*max, detail);
   return text;
 }
 
-std::string in_words(const json::Value& constraint, int depth);
+std::string in_words(const json::Value& constraint, Detail detail, int depth);
 
-std::string clauses_in_words(const json::Value& constraint, std::string_view last, int depth) {
+std::string clauses_in_words(const json::Value& constraint, std::string_view last, Detail detail,
+                             int depth) {
   const json::Value* clauses = constraint.find("constraints");
   if (clauses == nullptr || !clauses->is_array()) return "(unreadable)";
   if (clauses->array().empty()) return "(no condition)";
-  if (depth == kDepthMax) return "(a deeper condition)";
+  if (depth == kDepthMax && detail == Detail::kCut) return "(a deeper condition)";
   std::vector<std::string> parts;
   for (const json::Value& clause : clauses->array()) {
-    if (parts.size() == kListedMax) {
+    if (parts.size() == kListedMax && detail == Detail::kCut) {
       parts.push_back(std::to_string(clauses->array().size() - kListedMax) + " more");
       break;
     }
-    parts.push_back("(" + in_words(clause, depth + 1) + ")");
+    parts.push_back("(" + in_words(clause, detail, depth + 1) + ")");
   }
   return joined(parts, last);
 }
 
-std::string url_in_words(const json::Value& constraint) {
+std::string url_in_words(const json::Value& constraint, Detail detail) {
   std::string url = std::string(constraint.find_string("scheme").value_or("")) + "://" +
                     std::string(constraint.find_string("host").value_or(""));
   if (const json::Value* port = constraint.find("port"); port != nullptr)
-    url += ":" + value_in_words(*port);
+    url += ":" + value_in_words(*port, detail);
   url += constraint.find_string("path").value_or("/");
-  return "a URL in or below " + shown(url);
+  return "a URL in or below " + text_in_words(url, detail);
 }
 
-std::string command_in_words(const json::Value& constraint) {
+std::string command_in_words(const json::Value& constraint, Detail detail) {
   const json::Value* flags = constraint.find("flags");
-  return "a plain command that runs " + list_in_words(constraint.find("programs"), "or") +
+  return "a plain command that runs " + list_in_words(constraint.find("programs"), "or", detail) +
          (flags == nullptr ? " with any flags"
-                           : " with no flags but " + list_in_words(flags, "and"));
+                           : " with no flags but " + list_in_words(flags, "and", detail));
 }
 
-std::string in_words(const json::Value& constraint, int depth) {
+std::string in_words(const json::Value& constraint, Detail detail, int depth) {
   const auto text = [&](std::string_view member) {
-    return shown(constraint.find_string(member).value_or("(unreadable)"));
+    return text_in_words(constraint.find_string(member).value_or("(unreadable)"), detail);
   };
   const std::string_view type = constraint.find_string("constraint_type").value_or("");
   const json::Value* value = constraint.find("value");
   if (type == "exact")
-    return value == nullptr ? "(unreadable)" : "exactly " + value_in_words(*value);
-  if (type == "range") return range_in_words(constraint);
-  if (type == "one_of") return "one of " + list_in_words(constraint.find("values"), "and");
+    return value == nullptr ? "(unreadable)" : "exactly " + value_in_words(*value, detail);
+  if (type == "range") return range_in_words(constraint, detail);
+  if (type == "one_of") return "one of " + list_in_words(constraint.find("values"), "and", detail);
   if (type == "not_one_of")
-    return "anything but " + list_in_words(constraint.find("excluded"), "and");
+    return "anything but " + list_in_words(constraint.find("excluded"), "and", detail);
   if (type == "contains")
-    return "a list that holds " + list_in_words(constraint.find("required"), "and");
+    return "a list that holds " + list_in_words(constraint.find("required"), "and", detail);
   if (type == "subset")
-    return "a list of nothing but " + list_in_words(constraint.find("allowed"), "and");
+    return "a list of nothing but " + list_in_words(constraint.find("allowed"), "and", detail);
   if (type == "wildcard") return "anything";
-  if (type == "all") return "all of: " + clauses_in_words(constraint, "and", depth);
-  if (type == "any") return "any of: " + clauses_in_words(constraint, "or", depth);
+  if (type == "all") return "all of: " + clauses_in_words(constraint, "and", detail, depth);
+  if (type == "any") return "any of: " + clauses_in_words(constraint, "or", detail, depth);
   if (type == "path_containment") return "a path in or below " + text("root");
-  if (type == "url_containment") return url_in_words(constraint);
+  if (type == "url_containment") return url_in_words(constraint, detail);
   if (type == "string_prefix") return "a text that begins with " + text("prefix");
   if (type == "cidr") return "an IP address in " + text("net");
   if (type == "length") {
     const json::Value* max = constraint.find("max");
-    const std::string count = max == nullptr ? "(unreadable)" : value_in_words(*max);
+    const std::string count = max == nullptr ? "(unreadable)" : value_in_words(*max, detail);
     return "a text of at most " + count + " characters, or a list of at most " + count + " values";
   }
   if (type == "glob") return "a text of the form " + text("pattern");
-  if (type == "shell_command") return command_in_words(constraint);
+  if (type == "shell_command") return command_in_words(constraint, detail);
   return "a condition that is not known here, " + shown(type);
 }
 
@@ -143,8 +156,8 @@ std::string members_in_words(const json::Value* object, std::string_view before,
   if (object == nullptr || !object->is_object()) return text;
   for (const json::Member& member : object->object()) {
     text += "  " + std::string(before) + shown(member.name) + std::string(between) +
-            (member.value.is_array() ? list_in_words(&member.value, "and")
-                                     : value_in_words(member.value)) +
+            (member.value.is_array() ? list_in_words(&member.value, "and", Detail::kCut)
+                                     : value_in_words(member.value, Detail::kCut)) +
             std::string(after) + "\n";
   }
   return text;
@@ -154,7 +167,7 @@ std::string budget_in_words(const json::Value* budget) {
   if (budget == nullptr) return {};
   std::string text;
   if (const json::Value* calls = budget->find("calls"))
-    text += "  for at most " + value_in_words(*calls) + " calls in all\n";
+    text += "  for at most " + value_in_words(*calls, Detail::kCut) + " calls in all\n";
   return text + members_in_words(budget->find("tools"), "for ", " at most ", " calls") +
          members_in_words(budget->find("sum"), "with ", " adding up to at most ");
 }
@@ -162,8 +175,8 @@ std::string budget_in_words(const json::Value* budget) {
 std::string approvers_in_words(const json::Value* approvers) {
   const json::Value* min = approvers == nullptr ? nullptr : approvers->find("min");
   if (min == nullptr) return {};
-  return "  approved by " + value_in_words(*min) + " of the keys " +
-         list_in_words(approvers->find("keys"), "and") + "\n";
+  return "  approved by " + value_in_words(*min, Detail::kCut) + " of the keys " +
+         list_in_words(approvers->find("keys"), "and", Detail::kCut) + "\n";
 }
 
 std::string mandate_in_words(const json::Value& mandate) {
@@ -175,7 +188,8 @@ std::string mandate_in_words(const json::Value& mandate) {
     if (member == "nbf") {
       text += time_of(value);
     } else {
-      text += value->is_array() ? list_in_words(value, "or") : value_in_words(*value);
+      text += value->is_array() ? list_in_words(value, "or", Detail::kCut)
+                                : value_in_words(*value, Detail::kCut);
     }
     text += "\n";
   };
@@ -196,7 +210,13 @@ std::string mandate_in_words(const json::Value& mandate) {
 
 }  // namespace
 
-std::string constraint_in_words(const json::Value& constraint) { return in_words(constraint, 0); }
+std::string constraint_in_words(const json::Value& constraint, Detail detail) {
+  return in_words(constraint, detail, 0);
+}
+
+std::string whole_in_words(std::string_view text) { return exactly(json::quoted(text)); }
+
+std::string whole_in_words(const json::Value& value) { return exactly(json::canonical(value)); }
 
 std::string receipt_in_words(const json::Value& claims) {
   Claims read;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "filters/receipt/base64url.h"
 #include "filters/receipt/claims.h"
 #include "tests/unit/receipt/forge.h"
 
@@ -56,6 +57,39 @@ TEST_F(IssueTest, RootAndChildVerify) {
   EXPECT_EQ((*verified)->mandate(1).task, "one file");
   EXPECT_EQ((*verified)->mandate(0).task, "all of it");
   EXPECT_EQ((*verified)->tools(), (std::vector<std::string_view>{"read_file"}));
+}
+
+TEST_F(IssueTest, ARootMayBeginLater) {
+  Grant later = grant(agent_);
+  later.mandate_json = R"({"nbf":)" + json::number_text(kNow + 300) + "}";
+  const auto token = issue_root(later, "https://issuer.example", issuer_);
+  ASSERT_TRUE(token) << token.error().sentence;
+  const std::vector<std::string_view> chain{*token};
+  EXPECT_FALSE(verify_chain(chain, anchors_, kNow));
+  EXPECT_TRUE(verify_chain(chain, anchors_, kNow + 300));
+  later.mandate_json = R"({"nbf":)" + json::number_text(kNow + 600) + "}";
+  expect_refused(issue_root(later, "https://issuer.example", issuer_), "expired");
+}
+
+TEST_F(IssueTest, WhatAPasskeyIsToSign) {
+  Grant asked = grant(agent_);
+  asked.jti = "jti-1";
+  const auto input = root_for_passkey(asked, "mailto:jane@example.com", "AAAA");
+  ASSERT_TRUE(input) << input.error().sentence;
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return Json::parse(*decode_base64url(input->substr(begin, end - begin)));
+  };
+  const std::size_t dot = input->find('.');
+  EXPECT_EQ(part(0, dot),
+            (Json{{"alg", "WebAuthn"}, {"kid", "AAAA"}, {"typ", "delegation-receipt+jwt"}}));
+  const Json payload = part(dot + 1, input->size());
+  EXPECT_EQ(payload["jti"], "jti-1");
+  EXPECT_EQ(payload["iss"], "mailto:jane@example.com");
+  EXPECT_EQ(payload["mandate"]["intent"], "read");
+  EXPECT_EQ(*input, *root_for_passkey(asked, "mailto:jane@example.com", "AAAA"));
+  expect_refused(root_for_passkey(asked, "jane", "AAAA"), "malformed");
+  asked.expires = asked.issued_at;
+  expect_refused(root_for_passkey(asked, "mailto:jane@example.com", "AAAA"), "expired");
 }
 
 TEST_F(IssueTest, TaskIsNotCopiedDown) {

@@ -69,6 +69,35 @@ TEST(Key, GeneratedKeysSurviveTheirJwk) {
   }
 }
 
+// RFC 8410 section 10.1 and RFC 5480; the P-256 point is that of RFC 7515 appendix A.3.
+TEST(Key, SubjectPublicKeyInfo) {
+  const std::pair<std::string_view, const char*> good[] = {
+      {"MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE",
+       R"({"kty":"OKP","crv":"Ed25519","x":"Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE"})"},
+      {"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEXH8UTNG72b"
+       "focs3-257rn0s2ldbqkLJK2KRiMohYjlrQ",
+       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})"}};
+  for (const auto& [text, jwk] : good) {
+    const std::string der = *decode_base64url(text);
+    const auto key = PublicKey::from_spki(der);
+    ASSERT_TRUE(key) << key.error().sentence;
+    EXPECT_EQ(*key, *PublicKey::from_jwk(forge::parse(jwk).root()));
+    EXPECT_FALSE(PublicKey::from_spki(der + '\0'));
+    EXPECT_FALSE(PublicKey::from_spki(der.substr(0, der.size() - 1)));
+    // All but the key itself is constant; of a point off the curve there is no key.
+    const std::size_t fixed = der.size() - (der.size() < 64 ? 32 : 64);
+    for (std::size_t at = 0; at < fixed; ++at) {
+      std::string bent = der;
+      bent[at] = static_cast<char>(bent[at] ^ 1);
+      EXPECT_FALSE(PublicKey::from_spki(bent)) << at;
+    }
+  }
+  std::string off_curve = *decode_base64url(good[1].first);
+  off_curve.back() = static_cast<char>(off_curve.back() ^ 1);
+  EXPECT_FALSE(PublicKey::from_spki(off_curve));
+  EXPECT_FALSE(PublicKey::from_spki(""));
+}
+
 TEST(Key, BadJwksAreRefused) {
   const std::string_view cases[] = {
       "[]",
