@@ -1,12 +1,15 @@
 #include "proxy/identity/state_folder.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <system_error>
 #include <thread>
 
@@ -133,6 +136,33 @@ Result<void> StateFolder::replace(const std::string& name, std::string_view byte
     return failure(name, why);
   }
   return {};
+}
+
+Result<std::vector<std::string>> StateFolder::list(std::string_view ending,
+                                                   std::size_t count_max) const {
+  const int descriptor = ::openat(descriptor_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return failure("", errno_text());
+  const std::unique_ptr<DIR, decltype(&::closedir)> folder(::fdopendir(descriptor), &::closedir);
+  if (!folder) {
+    ::close(descriptor);
+    return failure("", errno_text());
+  }
+  std::vector<std::string> names;
+  while (const dirent* const entry = ::readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    if (!name.ends_with(ending)) continue;
+    if (names.size() == count_max)
+      return fail(Code::kTooLarge, path_ + " holds more files than " + std::to_string(count_max));
+    names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<void> StateFolder::remove(const std::string& name) const {
+  if (::unlinkat(descriptor_, name.c_str(), 0) == 0 && ::fsync(descriptor_) == 0) return {};
+  if (errno == ENOENT) return fail(Code::kNotFound, path_ + " holds no " + name);
+  return failure(name, errno_text());
 }
 
 Result<StateFolder::Lock> StateFolder::lock(Patience patience) const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "proxy/base/result.h"
 
@@ -36,6 +37,11 @@ class StateFolder {
   Result<std::optional<std::string>> read(const std::string& name, std::size_t bytes_max) const;
   /// All or nothing, and on the disk when it returns; mode 0600. Under the lock.
   Result<void> replace(const std::string& name, std::string_view bytes) const;
+
+  /// The names of all files that end so, sorted. kTooLarge when there are more than `count_max`.
+  Result<std::vector<std::string>> list(std::string_view ending, std::size_t count_max) const;
+  /// kNotFound when there is none of that name. Under the lock.
+  Result<void> remove(const std::string& name) const;
 
   /// Held until destroyed, against other processes.
   class Lock {

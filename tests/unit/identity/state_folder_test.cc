@@ -110,6 +110,21 @@ TEST_F(StateFolderTest, ReplacesWholeFilesPrivately) {
   EXPECT_FALSE(std::filesystem::exists(path_ + "/file.new"));
 }
 
+TEST_F(StateFolderTest, ListsAndRemoves) {
+  const auto folder = open();
+  ASSERT_TRUE(folder);
+  for (const char* name : {"b.json", "a.json", "c.pem"}) ASSERT_TRUE(folder->replace(name, "x"));
+  EXPECT_EQ(*folder->list(".json", 2), (std::vector<std::string>{"a.json", "b.json"}));
+  const auto many = folder->list(".json", 1);
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().code, Code::kTooLarge);
+  ASSERT_TRUE(folder->remove("a.json"));
+  EXPECT_EQ(*folder->list(".json", 2), std::vector<std::string>{"b.json"});
+  const auto again = folder->remove("a.json");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::kNotFound);
+}
+
 TEST_F(StateFolderTest, UnfitFilesAreNotRead) {
   const auto folder = open();
   ASSERT_TRUE(folder);
