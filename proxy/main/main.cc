@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "proxy/main/audit_commands.h"
 #include "proxy/main/config_commands.h"
+#include "proxy/main/consent_commands.h"
 #include "proxy/main/receipt_commands.h"
 #include "proxy/main/status_commands.h"
 #include "proxy/main/trust_commands.h"
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   mandated::add_status_commands(app, exit_code);
   mandated::add_trust_commands(app, exit_code);
   mandated::add_config_commands(app, exit_code);
+  mandated::add_consent_commands(app, exit_code);
   mandated::add_audit_commands(app, exit_code);
   CLI11_PARSE(app, argc, argv);
   return exit_code;

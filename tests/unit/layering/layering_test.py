@@ -26,7 +26,7 @@ ROWS = [
     ["proxy/http"],
     ["proxy/fetch", "proxy/valkey"],
     ["proxy/protocol"],
-    ["proxy/route", "proxy/stdio", "proxy/audit", "proxy/admin"],
+    ["proxy/route", "proxy/stdio", "proxy/audit", "proxy/admin", "proxy/consent"],
     ["proxy/upstream"],
     ["filters"],
     ["proxy/local"],

@@ -1,0 +1,38 @@
+#include "proxy/consent/assertion.h"
+
+#include <algorithm>
+
+#include "filters/receipt/base64url.h"
+
+namespace mandated::consent {
+
+std::string assertion_of(const json::Value& body) {
+  std::string text = "{";
+  for (const std::string_view member : {"authenticatorData", "clientDataJSON", "signature"}) {
+    const json::Value* value = body.find(member);
+    if (value == nullptr) continue;
+    text += (text.size() == 1 ? "" : ",") + json::quoted(member) + ":" + json::canonical(*value);
+  }
+  return text + "}";
+}
+
+Checked<std::string> sign(const Ask& ask, const receipt::Anchor& passkey, const json::Value& body,
+                          Seconds now) {
+  if (!ask.may_sign(passkey)) {
+    return receipt::refuse(receipt::Code::kUntrustedRoot,
+                           "This passkey is not among those that may sign here.");
+  }
+  TRY(const std::string input, signing_input(ask, passkey.kid));
+  std::string token = input + "." + receipt::encode_base64url(assertion_of(body));
+  const receipt::AnchorSet anchors({passkey});
+  if (const auto* approval = std::get_if<ApprovalAsk>(&ask.what)) {
+    CHECK(receipt::check_approval(token, approval->call, anchors, now));
+  } else {
+    const std::string_view chain[] = {token};
+    const Seconds valid = receipt::valid_from(std::get<ReceiptAsk>(ask.what).grant);
+    CHECK(receipt::verify_chain(chain, anchors, std::max(now, valid)));
+  }
+  return token;
+}
+
+}  // namespace mandated::consent
