@@ -106,21 +106,29 @@ Read<PublishedList> read_list(const std::string& file, const receipt::AnchorSet&
   return published;
 }
 
-// Issued at `now`, valid as long as it was.
-void renew(PublishedList& published, double now) {
-  if (published.expires) published.expires = now + (*published.expires - published.issued_at);
+// Issued at `now`, valid as long as it was. A clock that was set back a little does not make it
+// older than the list before it: proxies that hold that one would not take it. Gives a warning, or
+// nothing.
+std::string renew(PublishedList& published, double now) {
+  constexpr double kSetBackMax = 30;
+  const double before = published.issued_at;
+  if (before > now && before <= now + kSetBackMax) now = before;
+  if (published.expires) published.expires = now + (*published.expires - before);
   published.issued_at = now;
+  if (before <= now) return {};
+  return "warning: the list before it was issued later, at " + receipt::time_text(before) +
+         "; proxies that have that one will not take this one\n";
 }
 
 Read<std::string> sign_into(const std::string& file, const PublishedList& published,
-                            const receipt::PrivateKey& key) {
+                            const receipt::PrivateKey& key, const std::string& warning) {
   TRY(const std::string token, in_words(status::issue_status_list(published, key)));
   if (const auto written = replace_file(file, token, 0644); !written)
     return tl::unexpected(written.error().text);
   std::string words = published.uri + ": " + std::to_string(published.list.count_revoked()) +
                       " revoked of " + std::to_string(published.list.size());
   if (published.expires) words += ", until " + receipt::time_text(*published.expires);
-  return words + "\n";
+  return words + "\n" + warning;
 }
 
 // --- publish
@@ -157,10 +165,10 @@ Read<std::string> publish(const StatusOptions& options) {
     TRY(const std::uint64_t size, read_count(options.size));
     CHECK(in_words(published.list.grow(size)));
   }
-  renew(published, std::floor(now));
+  const std::string warning = renew(published, std::floor(now));
   if (duration) published.expires = published.issued_at + *duration;
   if (ttl) published.ttl = ttl;
-  return sign_into(options.file, published, key);
+  return sign_into(options.file, published, key, warning);
 }
 
 // --- revoke
@@ -175,8 +183,8 @@ Read<std::string> revoke(const StatusOptions& options) {
     TRY(const std::uint64_t index, read_count(text));
     CHECK(in_words(published.list.set(index, status::kInvalid)));
   }
-  renew(published, std::floor(now));
-  return sign_into(options.file, published, key);
+  const std::string warning = renew(published, std::floor(now));
+  return sign_into(options.file, published, key, warning);
 }
 
 // --- show

@@ -164,6 +164,21 @@ TEST_F(StatusCommands, PublishingAgainForgetsNothing) {
   EXPECT_EQ(*verified()->list.get(3), status::kInvalid);
 }
 
+// Proxies take no list that is older than the one they hold.
+TEST_F(StatusCommands, AClockThatIsSetBackMakesNoOlderList) {
+  ASSERT_EQ(publish({"--size", "8", "--for", "1h"}).code, 0);
+  const Outcome little = revoke({"3"}, kNow - 30);
+  EXPECT_EQ(little.code, 0);
+  EXPECT_EQ(little.out.find("warning"), std::string::npos);
+  EXPECT_EQ(verified()->issued_at, kNow);
+  EXPECT_EQ(verified()->expires, kNow + 3600);
+  const Outcome far = revoke({"4"}, kNow - 31);
+  EXPECT_EQ(far.code, 0);
+  EXPECT_THAT(far.out, HasSubstr("warning: the list before it was issued later"));
+  EXPECT_EQ(verified()->issued_at, kNow - 31);
+  EXPECT_EQ(verified()->list.count_revoked(), 2U);
+}
+
 TEST_F(StatusCommands, AnotherKeyTakesOverOnlyWhereTheFormerIsTrusted) {
   ASSERT_EQ(publish({"--size", "8"}).code, 0);
   ASSERT_EQ(revoke({"3"}).code, 0);
