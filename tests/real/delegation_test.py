@@ -4,6 +4,7 @@ agent x, x hands a part of it to agent y, and both are held to exactly what they
 it. The README's examples run as they stand.
 """
 
+import importlib.metadata
 import json
 import os
 import re
@@ -14,9 +15,7 @@ import threading
 import time
 
 from agents import ConsentService, TypeScriptAgent, install_python, node, node_project
-from sdk_test import STDIO
-from support import (AGENT, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main,
-                     python_packages)
+from support import AGENT, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main
 
 install_python()
 from mandated import NotSigned, Refused, Sidecar  # noqa: E402
@@ -35,10 +34,11 @@ class Delegation(World):
         for name in ("alice", "x", "y"):
             self.keygen(name)
         self.signs = None  # what Alice does with each request
+        self.alice = [{"file": str(self.folder / "alice.pub.jwk"), "user": ALICE}]
 
     @property
     def anchors(self):
-        return [{"file": str(self.folder / "alice.pub.jwk"), "user": ALICE}]
+        return self.alice
 
     def sign(self, request):
         """A root for what was asked, as the consent service's page makes one."""
@@ -53,15 +53,14 @@ class Delegation(World):
 
     def begin_far_side(self):
         """A real MCP server behind a proxy that enforces receipts and counts."""
-        server = {"command": [sys.executable, "-c", STDIO], "env": {"PYTHONPATH": str(python_packages())}}
         rules = {"mode": "enforce", "proof": "required"}
-        self.far = self.start(self.inbound(server, rules, receipts=self.receipts()), "inbound")
+        self.far = self.start(self.inbound(self.sdk_server(), rules, receipts=self.receipts()), "inbound")
 
     def receipts(self, **more):
         """The three proxies stand on one machine and share what they count."""
         return {"anchors": self.anchors, "ledger": str(self.folder / "ledger"), **more}
 
-    def begin_agent(self, name, spiffe_id, group=None, **local):
+    def begin_agent(self, name, spiffe_id, group=None, consent=None, **local):
         """An agent's proxy; its socket stands in a folder of its own."""
         (self.folder / f"wallet-{name}").mkdir()
         sockets = self.folder / f"sockets-{name}"
@@ -70,15 +69,17 @@ class Delegation(World):
             os.chown(sockets, -1, group)
             sockets.chmod(0o2755)
         wallet = {"folder": str(self.folder / f"wallet-{name}"), "holder_key": str(self.folder / f"{name}.jwk")}
-        consent = ConsentService(lambda request: self.signs and self.signs(request))
-        self.addCleanup(consent.close)
+        if consent is None:
+            service = ConsentService(lambda request: self.signs and self.signs(request))
+            self.addCleanup(service.close)
+            consent = service.origin
         proxy = self.start({
             "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(spiffe_id),
             "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
             "routes": [{"name": "far", "path": "/mcp", "upstream": "far", "mandate": {"mode": "attach"}}],
             "upstreams": [{"name": "far", "url": f"https://127.0.0.1:{self.far.port}/mcp", "spiffe_ids": [TOOL],
                            "receipts": "pass"}],
-            "receipts": self.receipts(wallet=wallet, consent={"url": consent.origin}),
+            "receipts": self.receipts(wallet=wallet, consent={"url": consent}),
             "audit": {"file": str(self.folder / f"{name}.jsonl")},
             "local_api": {"socket": str(sockets / "local.sock"), **local},
         }, name)
@@ -267,6 +268,12 @@ class Delegation(World):
 
 
     # ---- what the README says -------------------------------------------------------------------
+
+    def test_the_libraries_are_of_the_project_s_version(self):
+        cmake = re.search(r"project\(mandated VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
+        self.assertEqual(importlib.metadata.version("mandated"), cmake)
+        package = json.loads((ROOT / "helpers" / "typescript" / "package.json").read_text())
+        self.assertEqual(package["version"], cmake)
 
     def test_the_examples_of_the_readme(self):
         text = (ROOT / "README.md").read_text()
