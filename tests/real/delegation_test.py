@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import threading
 import time
 
 from agents import ConsentService, TypeScriptAgent, install_python, node, node_project
-from support import AGENT, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main
+from support import AGENT, BINARY, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main
 
 install_python()
 from mandated import NotSigned, Refused, Sidecar  # noqa: E402
@@ -221,6 +222,56 @@ class Delegation(World):
             request.wait(timeout=30)
         except OSError:
             pass
+
+    # ---- with the real consent service ----------------------------------------------------------
+
+    def person(self, *words):
+        script = ROOT / "tests" / "real" / "agents" / "person.mjs"
+        done = subprocess.run([node()[0], script, *words], capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def begin_consent_service(self):
+        """The real one, on which Alice has registered a passkey; gives its origin and her anchor."""
+        folder, port = self.folder / "consent", free_port()
+        origin = f"http://localhost:{port}"
+        folder.mkdir(mode=0o700)
+        service = subprocess.Popen([BINARY, "consent", "serve", "--folder", folder, "--address", f"127.0.0.1:{port}",
+                                    "--origin", origin], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(service.wait)
+        self.addCleanup(service.terminate)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        link = mandated("consent", "invite", "--folder", folder, "--user", ALICE, "--origin", origin).stdout
+        self.person("register", re.search(r"\S+#\S+", link).group(), self.folder / "passkey.json")
+        anchor, = (folder / "anchors").glob("*.json")
+        return origin, {"file": str(anchor)}
+
+    def test_a_person_signs_with_a_passkey(self):
+        origin, anchor = self.begin_consent_service()
+        self.alice = [anchor]
+        self.begin_far_side()
+        x = self.begin_agent("x", AGENT, consent=origin)
+        agent, client = Sidecar(x.socket), self.caller(x)
+        asked = {"user": ALICE, "tools": reports("q1"), "lifetime": 600, "intent": "read the first quarter"}
+        request = agent.ask(**asked, mandate={"budget": {"calls": 1}})
+        self.assertTrue(request.url.startswith(f"{origin}/requests/"), request.url)
+        threading.Timer(1.0, self.person, ("sign", request.url, self.folder / "passkey.json")).start()
+        receipt = request.wait(timeout=20)
+        self.assertEqual((receipt.holder, receipt.mandate["user"]), (AGENT, ALICE))
+        self.assertEqual(self.outcomes(client, "q2", "q1", "q1"), ["argument_denied", "allowed", "budget_spent"])
+
+        refused = agent.ask(**asked)
+        self.person("refuse", refused.url)
+        with self.assertRaises(NotSigned):
+            refused.wait(timeout=20)
+        with self.assertRaises(Refused) as caught:
+            agent.ask(**{**asked, "user": "mailto:mallory@example.org"})
+        self.assertEqual(caught.exception.code, "consent_declined")
+        self.assertEqual([one.id for one in agent.receipts()], [receipt.id])
 
     # ---- who may use it -------------------------------------------------------------------------
 
