@@ -34,9 +34,9 @@ std::optional<Look> read_look(std::string_view target) {
   std::string_view number = target.substr(query);
   if (!number.starts_with(kWait)) return std::nullopt;
   number.remove_prefix(kWait.size());
-  const char* end = number.data() + number.size();
-  const auto [rest, error] = std::from_chars(number.data(), end, look.wait);
-  const bool whole = error == std::errc() && rest == end;
+  const auto [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), look.wait);
+  const bool whole = error == std::errc() && end == number.data() + number.size();
   if (!whole || look.wait < 0 || look.wait > Consent::kWaitMax) return std::nullopt;
   return look;
 }
