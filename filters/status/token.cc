@@ -152,7 +152,7 @@ Checked<VerifiedList> verify_status_list(std::string_view token, std::string_vie
 Checked<PublishedList> open_status_list(std::string_view token, const AnchorSet& anchors,
                                         const TokenLimits& limits) {
   return open_token(token, anchors, limits).map([](VerifiedList list) -> PublishedList {
-    return std::move(list);
+    return list;
   });
 }
 
