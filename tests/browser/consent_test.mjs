@@ -26,6 +26,12 @@ after(async () => {
   await world.close();
 });
 
+/** Of all passkeys that are registered, by name. */
+function thumbprints() {
+  const listed = world.mandated('consent', 'list', '--folder', world.path('consent'));
+  return [...listed.matchAll(/thumbprint {2}(\S+)/g)].map((match) => match[1]);
+}
+
 async function screenshot(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (!folder) return;
@@ -76,7 +82,7 @@ describe('a receipt', () => {
     assert.match(checked, /^permitted/);
   });
 
-  test('lets a call through a real proxy, and no other', async () => {
+  test('lets calls through a real proxy, one of them once it is approved, and no others', async () => {
     const calls = [];
     const server = http.createServer((request, answer) => {
       let body = '';
@@ -90,7 +96,9 @@ describe('a receipt', () => {
       });
     });
     const upstream = await listen(server);
-    const question = world.question({ depth: 0, mandate: { budget: { calls: 2 } } });
+    const question = world.question({ depth: 0, mandate: {
+      budget: { calls: 3 }, require: { create_ticket: 'approval' }, approvers: { keys: [thumbprints()[0]], min: 1 },
+    } });
     delete question.holder;
     const asked = await world.ask(question);
     await alice.open(asked);
@@ -106,7 +114,8 @@ describe('a receipt', () => {
       routes: [{ name: 'tool', path: '/mcp', upstream: 'server', mandate: { mode: 'attach' } }],
       upstreams: [{ name: 'server', url: `http://127.0.0.1:${upstream}/mcp` }],
       receipts: {
-        anchors: [{ file: anchor }], wallet: { folder: world.path('wallet'), holder_key: world.agentKey.file },
+        anchors: [{ file: anchor }], consent: { url: world.origin },
+        wallet: { folder: world.path('wallet'), holder_key: world.agentKey.file },
       },
       audit: { file: world.path('audit.jsonl') }, admin: { address: `127.0.0.1:${admin}` },
     }));
@@ -124,15 +133,28 @@ describe('a receipt', () => {
       const answer = await exchange(port, 'POST', '/mcp', {
         fields: { 'content-type': 'application/json', accept: 'application/json, text/event-stream',
           'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name }, body });
-      return answer.json.error?.data?.code ?? answer.json.result.content[0].text;
+      return answer.json.error?.data ?? answer.json.result.content[0].text;
     };
+    const refused = async (...words) => (await call(...words)).code;
     const good = { path: '/srv/reports/2026/q1.txt' };
     assert.equal(await call('read_file', good), 'done', proxy.log());
-    assert.equal(await call('read_file', { path: '/etc/passwd' }), 'argument_denied');
-    assert.equal(await call('delete_file', good), 'tool_not_granted');
+    assert.equal(await refused('read_file', { path: '/etc/passwd' }), 'argument_denied');
+    assert.equal(await refused('delete_file', good), 'tool_not_granted');
     assert.equal(await call('read_file', good), 'done');
-    assert.equal(await call('read_file', good), 'budget_spent');
-    assert.equal(calls.length, 2);
+    const ticket = { project: 'REPORTS', title: 'Two pages are missing' };
+    const held = await call('create_ticket', ticket);
+    assert.equal(held.code, 'approval_required');
+    await alice.open(held);
+    const shown = await alice.page.locator('main').innerText();
+    for (const words of ['create_ticket', 'project: "REPORTS"', 'title: "Two pages are missing"', ALICE])
+      assert.ok(shown.includes(words), `${words} is not in:\n${shown}`);
+    assert.equal(await refused('create_ticket', ticket), 'approval_required', 'nobody has signed');
+    await alice.sign();
+    await alice.heading('Signed');
+    assert.equal(await refused('create_ticket', { ...ticket, title: 'Another' }), 'approval_required');
+    assert.equal(await call('create_ticket', ticket), 'done', proxy.log());
+    assert.equal(await refused('read_file', good), 'budget_spent');
+    assert.deepEqual(calls.map((each) => each.name), ['read_file', 'read_file', 'create_ticket']);
   });
 
   test('is refused, and the agent that waits hears it', async () => {
@@ -376,14 +398,12 @@ describe('the approval of one call', () => {
   test('needs as many people as the receipt says, one after the other', async () => {
     const bob = await world.tab();
     const keys = [anchor, await bob.register(BOB)].map((file) => JSON.parse(world.read(file)).webauthn);
-    const listed = world.mandated('consent', 'list', '--folder', world.path('consent'));
-    const thumbprints = [...listed.matchAll(/thumbprint {2}(\S+)/g)].map((match) => match[1]);
-    assert.equal(thumbprints.length, 2);
+    assert.equal(thumbprints().length, 2);
     const asked = await world.ask({
       kind: 'approval', ticket: 'ticket-1', receipt: 'digest-of-the-chain', tool: 'pay', holder: AGENT,
       user: ALICE, intent: 'Pay the invoices of October',
       args: { amount: 250, to: { iban: 'DE02 1203 0000 0000 2020 51' } },
-      approvers: { keys: thumbprints, min: 2 },
+      approvers: { keys: thumbprints(), min: 2 },
     });
     const waiting = world.outcome(asked.id, 30);
     await alice.open(asked);
