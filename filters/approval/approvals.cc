@@ -41,7 +41,8 @@ tl::unexpected<receipt::Refusal> nobody(const receipt::AskedCall& call, const Er
 }
 
 std::string name_of(const receipt::AskedCall& call) {
-  const std::array<std::string_view, 3> parts{call.receipt, call.tool, call.arguments};
+  const std::array<std::string_view, 4> parts{call.receipt, *call.server, call.tool,
+                                              call.arguments};
   const receipt::Sha256 digest = receipt::sha256_framed(parts);
   return {digest.begin(), digest.end()};
 }
@@ -56,12 +57,12 @@ Approvals::Approvals(std::string consent_url, const receipt::AnchorSet& approver
       questions_max_(questions_max) {}
 
 Task<receipt::Checked<Approval>> Approvals::find(const receipt::VerifiedChain& chain,
-                                                 std::string_view tool,
+                                                 std::string_view server, std::string_view tool,
                                                  const json::Value& arguments,
                                                  const receipt::Approvers& approvers,
                                                  receipt::Seconds now, fetch::Fetcher& fetcher,
                                                  Rng& rng, Clock& clock) {
-  receipt::AskedCall call = receipt::ask_about(chain, rng.identifier(), tool, arguments);
+  receipt::AskedCall call = receipt::ask_about(chain, rng.identifier(), server, tool, arguments);
   if (consent_url_.empty()) {
     co_return tl::unexpected(refusal_of(
         call, "A person must approve this very call first, and nobody can be asked here."));

@@ -30,9 +30,11 @@ class Approvals {
   Approvals(std::string consent_url, const receipt::AnchorSet& approvers,
             const receipt::Limits& limits, std::size_t questions_max = 4096);
 
-  /// What has become of the question about exactly this call under `chain`; puts it if nobody did.
+  /// What has become of the question about exactly this call under `chain`, at the upstream that
+  /// is called `server`; puts it if nobody did.
   /// kApprovalRequired until people approved, with `ticket` and `url` where somebody can.
-  Task<receipt::Checked<Approval>> find(const receipt::VerifiedChain& chain, std::string_view tool,
+  Task<receipt::Checked<Approval>> find(const receipt::VerifiedChain& chain,
+                                        std::string_view server, std::string_view tool,
                                         const json::Value& arguments,
                                         const receipt::Approvers& approvers, receipt::Seconds now,
                                         fetch::Fetcher& fetcher, Rng& rng, Clock& clock);

@@ -20,6 +20,7 @@ std::string question(const receipt::AskedCall& call, const receipt::Approvers& a
   };
   add("ticket", call.ticket);
   add("receipt", call.receipt);
+  add("server", call.server);
   add("tool", call.tool);
   add("holder", call.holder);
   add("user", call.user);

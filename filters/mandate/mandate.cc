@@ -157,8 +157,8 @@ class MandateFilter final : public Filter {
     if (!approvers) co_return tl::unexpected(approvers.error());
     if (*approvers == nullptr) co_return none;
     Checked<Approval> found = co_await deps_.approvals.find(
-        chain, exchange.call.tool, arguments_of(exchange.call), **approvers, exchange.now,
-        deps_.fetcher, deps_.rng, deps_.clock);
+        chain, exchange.upstream->name, exchange.call.tool, arguments_of(exchange.call),
+        **approvers, exchange.now, deps_.fetcher, deps_.rng, deps_.clock);
     if (!found) co_return tl::unexpected(std::move(found).error());
     co_return std::optional<Approval>(std::move(*found));
   }

@@ -32,6 +32,7 @@ std::string payload_text(const AskedCall& call, Seconds issued_at, Seconds expir
   add("intent", call.intent);
   add("jti", call.ticket);
   add("receipt", call.receipt);
+  add("server", call.server);
   add("tool", call.tool);
   add("user", call.user);
   return text + "}";
@@ -72,15 +73,16 @@ Checked<void> check_times(Seconds issued_at, Seconds expires, Seconds now, Secon
 
 }  // namespace
 
-AskedCall ask_about(const VerifiedChain& chain, std::string_view ticket, std::string_view tool,
-                    const json::Value& arguments) {
+AskedCall ask_about(const VerifiedChain& chain, std::string_view ticket, std::string_view server,
+                    std::string_view tool, const json::Value& arguments) {
   return {.ticket = std::string(ticket),
           .receipt = chain.digest(),
           .tool = std::string(tool),
           .arguments = arguments.is_object() ? json::canonical(arguments) : "{}",
           .holder = chain.mandate(chain.size() - 1).holder,
           .user = first_said(chain, &Mandate::user),
-          .intent = first_said(chain, &Mandate::intent)};
+          .intent = first_said(chain, &Mandate::intent),
+          .server = std::string(server)};
 }
 
 std::string approval_payload(const AskedCall& call, Seconds issued_at) {

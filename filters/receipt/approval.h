@@ -2,9 +2,10 @@
 // of type `delegation-approval+jwt`, signed with EdDSA, ES256 or a passkey (WebAuthn, as roots
 // are). Its payload, in RFC 8785 form, says all of the call and nothing else:
 //   {"args": {…}, "exp": n, "holder"?: …, "iat": n, "intent"?: …, "jti": ticket,
-//    "receipt": par_hash of the chain, "tool": …, "user"?: …}
+//    "receipt": par_hash of the chain, "server"?: …, "tool": …, "user"?: …}
 // `holder` is who presents the receipt; `user` and `intent` are the chain's, so that what a person
-// is shown is what is signed, and what is signed is compared with the chain. Pure.
+// is shown is what is signed, and what is signed is compared with the chain. `server` is whom the
+// call goes to, by the proxy's name for it: another may have a tool of that name. Pure.
 #pragma once
 
 #include <optional>
@@ -28,11 +29,12 @@ struct AskedCall {
   std::optional<std::string> holder{};
   std::optional<std::string> user{};
   std::optional<std::string> intent{};
+  std::optional<std::string> server{};
 };
 
 /// The question that a call under `chain` raises.
-AskedCall ask_about(const VerifiedChain& chain, std::string_view ticket, std::string_view tool,
-                    const json::Value& arguments);
+AskedCall ask_about(const VerifiedChain& chain, std::string_view ticket, std::string_view server,
+                    std::string_view tool, const json::Value& arguments);
 
 /// The payload to sign: good from `issued_at` on, for kApprovalLifetimeMax.
 std::string approval_payload(const AskedCall& call, Seconds issued_at);

@@ -138,8 +138,8 @@ Checked<std::optional<std::string>> read_optional_text(const json::Value& body,
 }
 
 Checked<Ask> read_approval_ask(const json::Value& body, Seconds now) {
-  CHECK(check_members(body, {"kind", "ticket", "receipt", "tool", "args", "holder", "user",
-                             "intent", "approvers"}));
+  CHECK(check_members(body, {"kind", "ticket", "receipt", "server", "tool", "args", "holder",
+                             "user", "intent", "approvers"}));
   ApprovalAsk wanted;
   TRY(wanted.call.ticket, read_text(body, "ticket"));
   TRY(wanted.call.receipt, read_text(body, "receipt"));
@@ -147,6 +147,7 @@ Checked<Ask> read_approval_ask(const json::Value& body, Seconds now) {
   TRY(wanted.call.holder, read_optional_text(body, "holder"));
   TRY(wanted.call.user, read_optional_text(body, "user"));
   TRY(wanted.call.intent, read_optional_text(body, "intent"));
+  TRY(wanted.call.server, read_optional_text(body, "server"));
   const json::Value* arguments = body.find("args");
   if (arguments == nullptr || !arguments->is_object()) return malformed("args", "a JSON object");
   wanted.call.arguments = json::canonical(*arguments);

@@ -218,6 +218,7 @@ Checked<Telling> tell_call(const json::Value& payload) {
   if (values.lines.empty()) values.lines.push_back({"None."});
   Telling telling;
   telling.sections.push_back({"What will be called, once", {{text("tool", "")}}});
+  telling.sections.push_back({"At which server", {{text("server", "No server is named.")}}});
   telling.sections.push_back(std::move(values));
   telling.sections.push_back({"Who calls it", {{text("holder", "No workload is named.")}}});
   telling.sections.push_back({"For whom", {{text("user", "Nobody is named.")}}});

@@ -400,15 +400,15 @@ describe('the approval of one call', () => {
     const keys = [anchor, await bob.register(BOB)].map((file) => JSON.parse(world.read(file)).webauthn);
     assert.equal(thumbprints().length, 2);
     const asked = await world.ask({
-      kind: 'approval', ticket: 'ticket-1', receipt: 'digest-of-the-chain', tool: 'pay', holder: AGENT,
-      user: ALICE, intent: 'Pay the invoices of October',
+      kind: 'approval', ticket: 'ticket-1', receipt: 'digest-of-the-chain', server: 'bank', tool: 'pay',
+      holder: AGENT, user: ALICE, intent: 'Pay the invoices of October',
       args: { amount: 250, to: { iban: 'DE02 1203 0000 0000 2020 51' } },
       approvers: { keys: thumbprints(), min: 2 },
     });
     const waiting = world.outcome(asked.id, 30);
     await alice.open(asked);
     const text = await alice.page.locator('main').innerText();
-    for (const words of ['An agent asks you to approve one call', 'pay', 'amount: 250',
+    for (const words of ['An agent asks you to approve one call', 'pay', 'bank', 'amount: 250',
       'to: {"iban":"DE02 1203 0000 0000 2020 51"}', 'Pay the invoices of October', '0 of 2 signatures are given.'])
       assert.ok(text.includes(words), `${words} is not in:\n${text}`);
     await screenshot(alice.page, 'approval');

@@ -32,7 +32,7 @@ class Approver:
     def approve(self, asked):
         now = int(time.time())
         payload = {"args": asked["args"], "exp": now + 300, "iat": now, "jti": asked["ticket"],
-                   **{name: asked[name] for name in ("holder", "intent", "receipt", "tool", "user") if name in asked}}
+                   **{name: asked[name] for name in ("holder", "intent", "receipt", "server", "tool", "user") if name in asked}}
         header = {"alg": "EdDSA", "typ": "delegation-approval+jwt"}
         signing_input = ".".join(
             base64url(json.dumps(part, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode())

@@ -116,6 +116,7 @@ TEST(Telling, OfACallSaysAll) {
   const Json question{{"kind", "approval"},
                       {"ticket", "t"},
                       {"receipt", "digest"},
+                      {"server", "bank"},
                       {"tool", "pay"},
                       {"args", {{"to", {{"iban", "DE02"}}}, {"amount", 2.5}, {"note", "a\nb"}}},
                       {"holder", "spiffe://acme.example/agent/x"},
@@ -126,17 +127,18 @@ TEST(Telling, OfACallSaysAll) {
       flat(told(question)),
       "intent: \n"
       "# What will be called, once\npay\n"
+      "# At which server\nbank\n"
       "# With exactly these arguments\namount: 2.5\nnote: \"a\\nb\"\nto: {\"iban\":\"DE02\"}\n"
       "# Who calls it\nspiffe://acme.example/agent/x\n"
       "# For whom\nmailto:alice@example.org\n"
       "# What for\n\"pay the\\ninvoices\"\n"
       "# Until when @1780000300\n");
   Json bare = question;
-  for (const char* member : {"holder", "user", "intent"}) bare.erase(member);
+  for (const char* member : {"server", "holder", "user", "intent"}) bare.erase(member);
   bare["args"] = Json::object();
   const std::string text = flat(told(bare));
-  for (const char* words :
-       {"None.", "No workload is named.", "Nobody is named.", "That is not said."})
+  for (const char* words : {"None.", "No server is named.", "No workload is named.",
+                            "Nobody is named.", "That is not said."})
     EXPECT_THAT(text, HasSubstr(words));
 }
 
@@ -281,7 +283,7 @@ TEST(Ask, MalformedApprovalsAreRefused) {
     question["approvers"] = Json::parse(approvers);
     EXPECT_FALSE(read(question)) << approvers;
   }
-  for (const char* member : {"holder", "user", "intent", "lifetime"}) {
+  for (const char* member : {"server", "holder", "user", "intent", "lifetime"}) {
     Json question = good;
     question[member] = 7;
     EXPECT_FALSE(read(question)) << member;

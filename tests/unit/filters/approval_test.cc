@@ -64,7 +64,7 @@ class ApprovalTest : public testing::Test {
       return {text("ticket"), text("receipt"),
               text("tool"),   json::canonical(*body->root().find("args")),
               text("holder"), text("user"),
-              text("intent")};
+              text("intent"), text("server")};
     }
     ADD_FAILURE() << "nothing was asked";
     return {};
@@ -78,8 +78,8 @@ class ApprovalTest : public testing::Test {
     const receipt::ChainPtr chain = *receipt::verify_chain({&root, 1}, call_.anchors, test::kNow);
     const auto approvers = receipt::approvers_of(*chain, "read_file");
     const auto document = json::Document::parse(arguments);
-    return test::run_now(approvals.find(*chain, "read_file", document->root(), **approvers, now,
-                                        call_.fetcher, call_.rng, call_.clock));
+    return test::run_now(approvals.find(*chain, "files", "read_file", document->root(), **approvers,
+                                        now, call_.fetcher, call_.rng, call_.clock));
   }
   std::size_t questions() const {
     std::size_t count = 0;
@@ -105,6 +105,7 @@ TEST_F(ApprovalTest, TheCallerIsToldAtOnceWherePeopleDecide) {
   EXPECT_EQ(call.arguments, R"({"path":"/data/a"})");
   EXPECT_EQ(call.intent, "Tidy up");
   EXPECT_EQ(call.holder, "spiffe://test.example/agent/x");
+  EXPECT_EQ(call.server, "files");
   EXPECT_NE(
       call_.fetcher.asked.back().body.find(
           R"("approvers":{"keys":[")" + call_.person.public_key().thumbprint() + R"("],"min":1})"),
@@ -137,6 +138,21 @@ TEST_F(ApprovalTest, ApprovedItPassesOnce) {
   EXPECT_EQ(questions(), 2U);
   EXPECT_NE(refusal_.ticket, ticket);
   EXPECT_EQ(decide("/data/b"), "approval_required");
+}
+
+// Behind one proxy two servers may have a tool of the same name.
+TEST_F(ApprovalTest, AnApprovalIsForOneServer) {
+  EXPECT_EQ(decide(), "approval_required");
+  const std::string ticket = refusal_.ticket;
+  answer(signed_by(call_.person));
+  call_.upstream.name = "production";
+  EXPECT_EQ(decide(), "approval_required");
+  EXPECT_NE(refusal_.ticket, ticket);
+  EXPECT_EQ(asked().server, "production");
+  EXPECT_EQ(decide(), "approval_required");
+  EXPECT_NE(refusal_.sentence.find("for another call"), std::string::npos);
+  call_.upstream.name = "files";
+  EXPECT_EQ(decide(), "pass");
 }
 
 // The service is not believed: it may repeat an approval, or somebody may in its place.

@@ -37,7 +37,8 @@ AskedCall asked() {
           .arguments = R"({"amount":5,"to":"bob"})",
           .holder = "spiffe://td/agent",
           .user = "mailto:jane@example.org",
-          .intent = "Pay the \"rent\""};
+          .intent = "Pay the \"rent\"",
+          .server = "bank"};
 }
 
 std::string why(const Checked<std::vector<std::string>>& checked) {
@@ -75,7 +76,7 @@ TEST_F(Approval, SaysTheCallInCanonicalForm) {
   EXPECT_EQ(payload,
             R"({"args":{"amount":5,"to":"bob"},"exp":1780000300,"holder":"spiffe://td/agent",)"
             R"("iat":1780000000,"intent":"Pay the \"rent\"","jti":"ticket-1","receipt":"digest",)"
-            R"("tool":"pay","user":"mailto:jane@example.org"})");
+            R"("server":"bank","tool":"pay","user":"mailto:jane@example.org"})");
   EXPECT_EQ(json::canonical(forge::parse(payload).root()), payload);
 }
 
@@ -233,15 +234,15 @@ TEST(AskedCall, SaysWhatTheChainSays) {
   leaf["holder"] = "spiffe://td/agent";
   const ChainPtr chain = chain_of(root, leaf);
   const json::Document arguments = forge::parse(R"({"b":1.0,"a":"x"})");
-  const AskedCall call = ask_about(*chain, "t", "read_file", arguments.root());
+  const AskedCall call = ask_about(*chain, "t", "files", "read_file", arguments.root());
   EXPECT_EQ(call.receipt, chain->digest());
   EXPECT_EQ(call.arguments, R"({"a":"x","b":1})");
   EXPECT_EQ(call.holder, "spiffe://td/agent");
   EXPECT_EQ(call.user, "mailto:jane@example.org");
   EXPECT_EQ(call.intent, "Read");
-  EXPECT_EQ(ask_about(*chain_of(Json::object(), Json::object()), "t", "read_file", json::Value())
-                .arguments,
-            "{}");
+  EXPECT_EQ(call.server, "files");
+  const ChainPtr bare = chain_of(Json::object(), Json::object());
+  EXPECT_EQ(ask_about(*bare, "t", "files", "read_file", json::Value()).arguments, "{}");
 }
 
 }  // namespace
