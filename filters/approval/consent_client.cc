@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/json/json.h"
+#include "proxy/json/writer.h"
 
 namespace mandated {
 
@@ -14,23 +15,17 @@ constexpr std::size_t kUrlBytesMax = 2048;
 constexpr std::size_t kIdBytesMax = 128;
 
 std::string question(const receipt::AskedCall& call, const receipt::Approvers& approvers) {
-  std::string text = R"({"kind":"approval","args":)" + call.arguments;
-  const auto add = [&](std::string_view name, const std::optional<std::string>& value) {
-    if (value) text.append(",\"").append(name).append("\":").append(json::quoted(*value));
-  };
-  add("ticket", call.ticket);
-  add("receipt", call.receipt);
-  add("server", call.server);
-  add("tool", call.tool);
-  add("holder", call.holder);
-  add("user", call.user);
-  add("intent", call.intent);
-  text += R"(,"approvers":{"keys":[)";
-  for (const std::string& key : approvers.keys) {
-    if (text.back() != '[') text += ',';
-    json::append_quoted(key, text);
-  }
-  return text + "],\"min\":" + std::to_string(approvers.min) + "}}";
+  json::ObjectWriter text;
+  text.text("kind", "approval").json("args", call.arguments).text("ticket", call.ticket);
+  text.text("receipt", call.receipt).text("server", call.server).text("tool", call.tool);
+  if (call.holder) text.text("holder", *call.holder);
+  if (call.user) text.text("user", *call.user);
+  if (call.intent) text.text("intent", *call.intent);
+  json::ArrayWriter keys;
+  for (const std::string& key : approvers.keys) keys.text(key);
+  json::ObjectWriter who;
+  who.json("keys", keys.take()).number("min", static_cast<double>(approvers.min));
+  return text.json("approvers", who.take()).take();
 }
 
 Error strange(std::string_view what) {

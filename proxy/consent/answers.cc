@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "proxy/json/json.h"
+#include "proxy/http/problem.h"
 
 namespace mandated::consent {
 
@@ -69,10 +69,7 @@ http::Response json_answer(int status, std::string text) {
 }
 
 http::Response problem(int status, std::string_view code, std::string_view detail) {
-  const std::string text = "{\"status\":" + std::to_string(status) +
-                           ",\"code\":" + json::quoted(code) +
-                           ",\"detail\":" + json::quoted(detail) + "}";
-  return guarded(http::make_response(status, "application/problem+json", text));
+  return guarded(http::make_problem(status, http::begin_problem(status, code, detail).take()));
 }
 
 http::Response problem(const Error& error) {

@@ -8,7 +8,7 @@
 #include "filters/receipt/jose.h"
 #include "filters/receipt/mandate.h"
 #include "filters/receipt/plain_text.h"
-#include "proxy/json/json.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::consent {
 
@@ -68,13 +68,14 @@ Checked<std::int64_t> read_count(const json::Value& body, std::string_view membe
 
 // The claim `mandate`: what the request says by itself, and the other members as they stand.
 Checked<std::string> mandate_of(const json::Value& body, std::string_view intent) {
-  std::string text = "{\"intent\":" + json::quoted(intent);
+  json::ObjectWriter claim;
+  claim.text("intent", intent);
   for (const std::string_view member : {"user", "holder"}) {
     const json::Value* value = body.find(member);
-    if (value != nullptr) text += "," + json::quoted(member) + ":" + json::canonical(*value);
+    if (value != nullptr) claim.json(member, json::canonical(*value));
   }
   const json::Value* others = body.find("mandate");
-  if (others == nullptr) return text + "}";
+  if (others == nullptr) return claim.take();
   if (!others->is_object()) return malformed("mandate", "a JSON object");
   for (const json::Member& member : others->object()) {
     for (const std::string_view own : {"user", "holder", "intent", "task"}) {
@@ -82,9 +83,9 @@ Checked<std::string> mandate_of(const json::Value& body, std::string_view intent
       return refuse(Code::kMalformed,
                     "The request's mandate must not carry " + shown(member.name) + ".");
     }
-    text += "," + json::quoted(member.name) + ":" + json::canonical(member.value);
+    claim.json(member.name, json::canonical(member.value));
   }
-  return text + "}";
+  return claim.take();
 }
 
 Checked<receipt::Grant> read_grant(const json::Value& body, Seconds now) {

@@ -3,17 +3,17 @@
 #include <algorithm>
 
 #include "filters/receipt/base64url.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::consent {
 
 std::string assertion_of(const json::Value& body) {
-  std::string text = "{";
+  json::ObjectWriter assertion;
   for (const std::string_view member : {"authenticatorData", "clientDataJSON", "signature"}) {
     const json::Value* value = body.find(member);
-    if (value == nullptr) continue;
-    text += (text.size() == 1 ? "" : ",") + json::quoted(member) + ":" + json::canonical(*value);
+    if (value != nullptr) assertion.json(member, json::canonical(*value));
   }
-  return text + "}";
+  return assertion.take();
 }
 
 Checked<std::string> sign(const Ask& ask, const receipt::Anchor& passkey, const json::Value& body,

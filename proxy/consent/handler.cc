@@ -11,6 +11,7 @@
 #include "proxy/consent/assertion.h"
 #include "proxy/consent/guard.h"
 #include "proxy/consent/page.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::consent {
 
@@ -64,13 +65,12 @@ Result<json::Document> parse_answer(std::string_view body) {
 }
 
 std::string outcome_json(const RequestStore::Request& request) {
-  std::string text = "{\"status\":" + json::quoted(to_string(request.status));
-  if (request.status != Status::kSigned) return text + "}";
-  text +=
-      std::holds_alternative<ReceiptAsk>(request.ask.what) ? ",\"chain\":[" : ",\"approvals\":[";
-  for (const std::string& token : request.tokens)
-    text += (text.ends_with('[') ? "" : ",") + json::quoted(token);
-  return text + "]}";
+  json::ObjectWriter outcome;
+  outcome.text("status", to_string(request.status));
+  const bool receipt = std::holds_alternative<ReceiptAsk>(request.ask.what);
+  if (request.status == Status::kSigned)
+    outcome.texts(receipt ? "chain" : "approvals", request.tokens);
+  return outcome.take();
 }
 
 // One way to sign: the passkey, what it signs, and what that says.
@@ -79,9 +79,9 @@ Result<std::string> choice_json(const Ask& ask, const Registry::Passkey& passkey
   const auto telling =
       input.and_then([&](const std::string& text) { return consent::tell(ask, text); });
   if (!telling) return fail(Code::kInternal, telling.error().sentence);
-  return "{\"name\":" + json::quoted(passkey.name) +
-         ",\"credential_id\":" + json::quoted(passkey.anchor.kid) +
-         ",\"input\":" + json::quoted(*input) + ",\"telling\":" + to_json(*telling) + "}";
+  json::ObjectWriter choice;
+  choice.text("name", passkey.name).text("credential_id", passkey.anchor.kid);
+  return choice.text("input", *input).json("telling", to_json(*telling)).take();
 }
 
 Task<Result<std::string>> read_body(http::ServerStream& stream, std::size_t bytes_max) {
@@ -183,10 +183,9 @@ Task<Result<http::Response>> Handler::ask(http::ServerStream& stream) {
   const Seconds until = wanted->decide_until;
   CO_CHECK(store_.add(id, std::move(*wanted), body.size(), now));
   log::info("consent.asked", {{"id", id}});
-  http::Response response =
-      json_answer(201, "{\"id\":" + json::quoted(id) +
-                           ",\"url\":" + json::quoted(origin_.text + "/requests/" + id + "/page") +
-                           ",\"expires\":" + json::number_text(until) + "}");
+  json::ObjectWriter where;
+  where.text("id", id).text("url", origin_.text + "/requests/" + id + "/page");
+  http::Response response = json_answer(201, where.number("expires", until).take());
   response.head.fields.set("location", "/requests/" + id);
   co_return response;
 }
@@ -240,23 +239,22 @@ Task<void> Handler::wait_for_end(http::ServerStream& stream, std::string_view id
 Result<http::Response> Handler::tell_content(std::string_view id) {
   const RequestStore::Request* request = store_.find(id, clock_.wall_seconds());
   if (request == nullptr) return fail(Code::kNotFound, "There is no such request.");
-  std::string text = "{\"status\":" + json::quoted(to_string(request->status));
-  if (request->status != Status::kPending) return json_answer(200, text + "}");
+  json::ObjectWriter content;
+  content.text("status", to_string(request->status));
+  if (request->status != Status::kPending) return json_answer(200, content.take());
   const Ask& ask = request->ask;
-  text +=
-      ",\"kind\":" +
-      std::string(std::holds_alternative<ReceiptAsk>(ask.what) ? "\"receipt\"" : "\"approval\"") +
-      ",\"rp_id\":" + json::quoted(origin_.rp_id) +
-      ",\"decide_until\":" + json::number_text(ask.decide_until) +
-      ",\"signed\":" + std::to_string(request->signers.size()) +
-      ",\"needed\":" + std::to_string(ask.signatures()) + ",\"passkeys\":[";
+  content.text("kind", std::holds_alternative<ReceiptAsk>(ask.what) ? "receipt" : "approval");
+  content.text("rp_id", origin_.rp_id).number("decide_until", ask.decide_until);
+  content.number("signed", static_cast<double>(request->signers.size()));
+  content.number("needed", static_cast<double>(ask.signatures()));
+  json::ArrayWriter choices;
   TRY(const std::vector<Registry::Passkey> passkeys, signers(ask));
   for (const Registry::Passkey& passkey : passkeys) {
     if (request->signers.contains(passkey.anchor.key.thumbprint())) continue;
     TRY(const std::string choice, choice_json(ask, passkey));
-    text += (text.ends_with('[') ? "" : ",") + choice;
+    choices.json(choice);
   }
-  return json_answer(200, text + "]}");
+  return json_answer(200, content.json("passkeys", choices.take()).take());
 }
 
 Task<Result<http::Response>> Handler::take_signature(http::ServerStream& stream,
@@ -291,16 +289,15 @@ Task<Result<http::Response>> Handler::begin_registration(http::ServerStream& str
   const std::string_view code = document.root().find_string("code").value_or("");
   CO_TRY(const Registrations::Begun begun, registrations_.begin(code, clock_.wall_seconds()));
   CO_TRY(const std::vector<Registry::Passkey> passkeys, registry_.passkeys_on(origin_));
-  std::string text = "{\"id\":" + json::quoted(begun.id) +
-                     ",\"user\":" + json::quoted(begun.invitation.user) +
-                     ",\"name\":" + json::quoted(begun.invitation.name) +
-                     ",\"rp_id\":" + json::quoted(origin_.rp_id) +
-                     ",\"challenge\":" + json::quoted(begun.challenge) + ",\"exclude\":[";
+  json::ArrayWriter known;
   for (const Registry::Passkey& passkey : passkeys) {
-    if (passkey.anchor.user != begun.invitation.user) continue;
-    text += (text.ends_with('[') ? "" : ",") + json::quoted(passkey.anchor.kid);
+    if (passkey.anchor.user == begun.invitation.user) known.text(passkey.anchor.kid);
   }
-  co_return json_answer(201, text + "]}");
+  json::ObjectWriter answer;
+  answer.text("id", begun.id).text("user", begun.invitation.user);
+  answer.text("name", begun.invitation.name).text("rp_id", origin_.rp_id);
+  answer.text("challenge", begun.challenge).json("exclude", known.take());
+  co_return json_answer(201, answer.take());
 }
 
 Task<Result<http::Response>> Handler::finish_registration(http::ServerStream& stream,
@@ -308,7 +305,7 @@ Task<Result<http::Response>> Handler::finish_registration(http::ServerStream& st
   CO_TRY(const std::string body, co_await read_body(stream, kAnswerBytesMax));
   CO_TRY(const std::string name, registrations_.finish(id, body, clock_.wall_seconds()));
   log::info("consent.registered", {{"passkey", name}});
-  co_return json_answer(201, "{\"name\":" + json::quoted(name) + "}");
+  co_return json_answer(201, json::ObjectWriter().text("name", name).take());
 }
 
 }  // namespace mandated::consent

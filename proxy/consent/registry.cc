@@ -6,6 +6,7 @@
 #include "filters/receipt/digest.h"
 #include "filters/receipt/mandate.h"
 #include "proxy/json/json.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::consent {
 
@@ -58,9 +59,9 @@ std::string anchor_text(const receipt::Anchor& anchor) {
 }
 
 std::string invitation_text(const Registry::Invitation& invitation) {
-  return "{\"expires\":" + json::number_text(invitation.expires) +
-         ",\"name\":" + json::quoted(invitation.name) +
-         ",\"user\":" + json::quoted(invitation.user) + "}\n";
+  json::ObjectWriter text;
+  text.number("expires", invitation.expires).text("name", invitation.name);
+  return text.text("user", invitation.user).take() + "\n";
 }
 
 std::optional<Registry::Invitation> parse_invitation(std::string_view text) {

@@ -11,6 +11,7 @@
 #include "filters/receipt/mandate.h"
 #include "filters/receipt/words.h"
 #include "proxy/base/result.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::consent {
 
@@ -260,16 +261,14 @@ Checked<Telling> tell(std::string_view signing_input, receipt::TokenKind kind,
   return telling;
 }
 
-void append_lines(const std::vector<Line>& lines, std::string& out) {
-  out += '[';
+std::string to_json(const std::vector<Line>& lines) {
+  json::ArrayWriter out;
   for (const Line& line : lines) {
-    out += (out.ends_with('[') ? "{\"text\":" : ",{\"text\":") + json::quoted(line.text) +
-           ",\"wide\":" + (line.wide ? "true" : "false") + ",\"details\":[";
-    for (const std::string& detail : line.details)
-      out += (out.ends_with('[') ? "" : ",") + json::quoted(detail);
-    out += "]}";
+    json::ObjectWriter one;
+    one.text("text", line.text).json("wide", line.wide ? "true" : "false");
+    out.json(one.texts("details", line.details).take());
   }
-  out += ']';
+  return out.take();
 }
 
 }  // namespace
@@ -283,15 +282,15 @@ Checked<Telling> tell_approval(std::string_view signing_input) {
 }
 
 std::string to_json(const Telling& telling) {
-  std::string out = "{\"intent\":" + json::quoted(telling.intent) + ",\"sections\":[";
+  json::ArrayWriter sections;
   for (const Section& section : telling.sections) {
-    out += (out.ends_with('[') ? "{\"title\":" : ",{\"title\":") + json::quoted(section.title);
-    if (section.time) out += ",\"time\":" + json::number_text(*section.time);
-    out += ",\"lines\":";
-    append_lines(section.lines, out);
-    out += '}';
+    json::ObjectWriter one;
+    one.text("title", section.title);
+    if (section.time) one.number("time", *section.time);
+    sections.json(one.json("lines", to_json(section.lines)).take());
   }
-  return out + "]}";
+  json::ObjectWriter out;
+  return out.text("intent", telling.intent).json("sections", sections.take()).take();
 }
 
 std::string duration_in_words(Seconds seconds) {

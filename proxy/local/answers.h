@@ -27,16 +27,4 @@ using Outcome = tl::expected<T, Answer>;
 
 http::Response to_response(const Answer& answer);
 
-/// Writes a JSON object, member after member.
-class ObjectWriter {
- public:
-  void text(std::string_view name, std::string_view value);
-  void number(std::string_view name, double value);  ///< finite
-  void json(std::string_view name, std::string_view value);
-  std::string take();
-
- private:
-  std::string text_ = "{";
-};
-
 }  // namespace mandated::local

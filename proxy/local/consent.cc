@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/json/writer.h"
 #include "proxy/local/requests.h"
 
 namespace mandated::local {
@@ -72,10 +73,8 @@ Task<Outcome<Answer>> Consent::ask(std::string body) {
   const bool shown = url && (url->starts_with("https://") || url->starts_with("http://"));
   if (!id || !is_id(*id) || !shown || expires == nullptr || !expires->is_number())
     co_return unusable("its answer names no request");
-  ObjectWriter answer;
-  answer.text("id", *id);
-  answer.text("url", *url);
-  answer.number("expires", expires->number());
+  json::ObjectWriter answer;
+  answer.text("id", *id).text("url", *url).number("expires", expires->number());
   co_return Answer{201, answer.take()};
 }
 

@@ -54,12 +54,6 @@ std::string_view methods_of(std::string_view path) {
   return {};
 }
 
-std::string chain_in_json(const std::vector<std::string>& tokens) {
-  std::string list;
-  for (const std::string& token : tokens) list += (list.empty() ? "[" : ",") + json::quoted(token);
-  return list + "]";
-}
-
 // From the answer that it became: what was refused is told in the same words in both places.
 audit::Refusal refusal_of(const Answer& answer) {
   audit::Refusal refusal;
@@ -140,7 +134,7 @@ Task<Outcome<Answer>> Handler::post(http::ServerStream& stream, std::string_view
 }
 
 Outcome<Answer> Handler::identity() {
-  ObjectWriter who;
+  json::ObjectWriter who;
   if (!api_.holdings.own_spiffe_id().empty()) who.text("holder", api_.holdings.own_spiffe_id());
   who.json("holder_key", api_.holdings.wallet()->key.public_key().jwk());
   return Answer{200, who.take()};
@@ -152,10 +146,9 @@ Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {
   const Outcome<Signed> made = co_await delegate(api_.holdings, api_.rng, request, now);
   CO_CHECK(co_await record("POST /delegations", made, nullptr));
   if (!made) co_return tl::unexpected(made.error());
-  ObjectWriter answer;
-  answer.text("id", made->chain->digest());
-  answer.text("receipt", made->from);
-  answer.json("chain", chain_in_json(made->tokens));
+  json::ObjectWriter answer;
+  answer.text("id", made->chain->digest()).text("receipt", made->from);
+  answer.texts("chain", made->tokens);
   Holdings::describe(*made->chain, now, answer);
   co_return Answer{201, answer.take()};
 }
@@ -166,10 +159,8 @@ Task<Outcome<Answer>> Handler::attachments(const json::Value& asked) {
       co_await attach(api_.holdings, api_.rng, request, api_.clock.wall_seconds());
   CO_CHECK(co_await record("POST /attachments", made, &request));
   if (!made) co_return tl::unexpected(made.error());
-  ObjectWriter answer;
-  answer.text("receipt", made->from);
-  answer.json("chain", chain_in_json(made->tokens));
-  answer.text("proof", made->proof);
+  json::ObjectWriter answer;
+  answer.text("receipt", made->from).texts("chain", made->tokens).text("proof", made->proof);
   co_return Answer{201, answer.take()};
 }
 
@@ -184,7 +175,7 @@ Task<Outcome<Answer>> Handler::request_state(std::string_view target) {
   if (!look)
     co_return problem(400, "malformed", "The only query is wait, a number of seconds up to 30.");
   CO_TRY(const Consent::State state, co_await api_.consent.look(look->id, look->wait));
-  ObjectWriter answer;
+  json::ObjectWriter answer;
   answer.text("status", state.status);
   if (!state.chain.empty()) {
     CO_TRY(const Answer taken, api_.holdings.take(state.chain, api_.clock.wall_seconds()));

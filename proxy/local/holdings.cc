@@ -45,23 +45,23 @@ std::string figure_in_json(
   const auto least = std::min_element(hops.begin(), hops.end(), [](const auto& a, const auto& b) {
     return left_of(*a.first, a.second) < left_of(*b.first, b.second);
   });
-  std::string list;
+  json::ArrayWriter list;
   for (const auto& [charge, spent] : hops) {
-    ObjectWriter hop;
+    json::ObjectWriter hop;
     hop.number("hop", charge->hop);
     hop.number("limit", amount_of(*charge, charge->limit));
     hop.number("spent", amount_of(*charge, spent));
     hop.number("left", amount_of(*charge, left_of(*charge, spent)));
-    list += (list.empty() ? "[" : ",") + hop.take();
+    list.json(hop.take());
   }
-  ObjectWriter figure;
+  json::ObjectWriter figure;
   figure.number("left", amount_of(*least->first, left_of(*least->first, least->second)));
-  figure.json("hops", list + "]");
+  figure.json("hops", list.take());
   return figure.take();
 }
 
 std::string refusal_in_json(const receipt::Refusal& refusal) {
-  ObjectWriter document;
+  json::ObjectWriter document;
   document.text("code", receipt::to_string(refusal.code));
   if (refusal.hop >= 0) document.number("hop", refusal.hop);
   document.text("detail", refusal.sentence);
@@ -71,7 +71,7 @@ std::string refusal_in_json(const receipt::Refusal& refusal) {
 }  // namespace
 
 void Holdings::describe(const receipt::VerifiedChain& chain, receipt::Seconds now,
-                        ObjectWriter& out) {
+                        json::ObjectWriter& out) {
   const std::size_t leaf = chain.size() - 1;
   const json::Value& claims = chain.claims(leaf);
   if (chain.mandate(leaf).holder) out.text("holder", *chain.mandate(leaf).holder);
@@ -156,11 +156,10 @@ Task<Outcome<std::vector<Held>>> Holdings::candidates(const Wallet& wallet,
 Task<Outcome<Answer>> Holdings::list(receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = folder_.current();
   const std::vector<Held> held = co_await all(*wallet, now);
-  std::string receipts;
+  json::ArrayWriter receipts;
   for (const Held& each : held) {
-    ObjectWriter one;
-    one.text("id", each.id);
-    one.text("file", each.entry->name);
+    json::ObjectWriter one;
+    one.text("id", each.id).text("file", each.entry->name);
     if (each.chain) {
       describe(**each.chain, now, one);
       CO_TRY(const std::string budget, co_await budget_of(**each.chain));
@@ -168,9 +167,9 @@ Task<Outcome<Answer>> Holdings::list(receipt::Seconds now) {
     } else {
       one.json("refusal", refusal_in_json(each.chain.error()));
     }
-    receipts += (receipts.empty() ? "" : ",") + one.take();
+    receipts.json(one.take());
   }
-  co_return Answer{200, "{\"receipts\":[" + receipts + "]}"};
+  co_return Answer{200, json::ObjectWriter().json("receipts", receipts.take()).take()};
 }
 
 Task<Outcome<std::string>> Holdings::budget_of(const receipt::VerifiedChain& chain) {
@@ -185,7 +184,7 @@ Task<Outcome<std::string>> Holdings::budget_of(const receipt::VerifiedChain& cha
     for (std::size_t at = 0; at < figures.size(); ++at)
       by_name[figures[at].figure].emplace_back(&figures[at], (*spent)[at]);
   }
-  ObjectWriter budget;
+  json::ObjectWriter budget;
   for (const auto& [name, hops] : by_name) budget.json(name, figure_in_json(hops));
   co_return budget.take();
 }
@@ -209,7 +208,7 @@ Outcome<Answer> Holdings::take(const std::vector<std::string>& tokens, receipt::
     log::info("local.receipt_taken", {{"receipt", id}});
     answer.status = 201;
   }
-  ObjectWriter taken;
+  json::ObjectWriter taken;
   taken.text("id", id);
   describe(**chain, now, taken);
   answer.json = taken.take();

@@ -12,6 +12,7 @@
 #include "filters/revocation/status_lists.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/task.h"
+#include "proxy/json/writer.h"
 #include "proxy/local/answers.h"
 
 namespace mandated::local {
@@ -27,7 +28,7 @@ class Holdings {
  public:
   /// What a chain grants, as the API tells it.
   static void describe(const receipt::VerifiedChain& chain, receipt::Seconds now,
-                       ObjectWriter& out);
+                       json::ObjectWriter& out);
 
   /// All outlive this. `own_spiffe_id` is empty where the proxy has no identity.
   /// `status` is null where no status lists are fetched.

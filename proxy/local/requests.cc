@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "proxy/json/writer.h"
+
 namespace mandated::local {
 
 namespace {
@@ -59,7 +61,7 @@ Outcome<std::string> own_mandate(const json::Value& asked) {
   TRY(const json::Value* holder, required(asked, "holder", json::Kind::kString));
   TRY(const json::Value* task, optional(asked, "task", json::Kind::kString));
   TRY(const json::Value* more, optional(asked, "mandate", json::Kind::kObject));
-  ObjectWriter mandate;
+  json::ObjectWriter mandate;
   mandate.text("holder", holder->string());
   if (task != nullptr) mandate.text("task", task->string());
   if (more == nullptr) return mandate.take();
@@ -145,7 +147,7 @@ Outcome<std::string> consent_request(const json::Value& asked, std::string_view 
   const std::initializer_list<std::string_view> known = {"user",  "tools",  "lifetime",
                                                          "depth", "intent", "mandate"};
   CHECK(check_members(asked, known));
-  ObjectWriter request;
+  json::ObjectWriter request;
   request.text("kind", "receipt");
   if (!holder.empty()) request.text("holder", holder);
   request.json("holder_key", holder_key.jwk());

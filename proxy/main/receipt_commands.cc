@@ -17,6 +17,7 @@
 #include "filters/receipt/issue.h"
 #include "filters/receipt/words.h"
 #include "proxy/base/clock.h"
+#include "proxy/json/writer.h"
 #include "proxy/main/receipt_files.h"
 #include "proxy/main/receipt_stream.h"
 
@@ -37,7 +38,6 @@ int fail(const receipt::Refusal& refusal) {
 }
 
 // --- keygen
-// -----------------------------------------------------------------------------------------------------------
 
 struct KeygenOptions {
   std::string type = "ed25519";
@@ -54,7 +54,6 @@ int keygen(const KeygenOptions& options) {
 }
 
 // --- issue and delegate
-// -----------------------------------------------------------------------------------------------
 
 struct GrantOptions {
   std::string key;
@@ -81,19 +80,12 @@ struct GrantOptions {
 
 // The mandate claim of the options, or "" for none.
 Read<std::string> mandate_of(const GrantOptions& options) {
-  std::string text;
-  const auto add = [&](std::string_view name, const std::string& value) {
-    text += (text.empty() ? "{" : ",") + json::quoted(name) + ":" + value;
-  };
+  json::ObjectWriter claim;
   const auto add_text = [&](std::string_view name, const std::string& value) {
-    if (!value.empty()) add(name, json::quoted(value));
+    if (!value.empty()) claim.text(name, value);
   };
   const auto add_list = [&](std::string_view name, const std::vector<std::string>& values) {
-    if (values.empty()) return;
-    std::string list;
-    for (const std::string& value : values)
-      list += (list.empty() ? "[" : ",") + json::quoted(value);
-    add(name, list + "]");
+    if (!values.empty()) claim.texts(name, values);
   };
   if (!options.mandate.empty()) {
     const auto document = read_argument(options.mandate).and_then([](const std::string& given) {
@@ -103,7 +95,7 @@ Read<std::string> mandate_of(const GrantOptions& options) {
     if (!document->root().is_object())
       return tl::unexpected(std::string("the mandate is not a JSON object"));
     for (const json::Member& member : document->root().object())
-      add(member.name, json::canonical(member.value));
+      claim.json(member.name, json::canonical(member.value));
   }
   add_text("user", options.user);
   add_text("intent", options.intent);
@@ -114,9 +106,10 @@ Read<std::string> mandate_of(const GrantOptions& options) {
   if (!options.not_before.empty()) {
     const auto time = time_of(options.not_before);
     if (!time) return tl::unexpected(time.error());
-    add("nbf", json::number_text(*time));
+    claim.number("nbf", *time);
   }
-  return text.empty() ? text : text + "}";
+  std::string text = claim.take();
+  return text == "{}" ? std::string() : text;
 }
 
 // What both commands read alike; times and depth are filled in by each.
@@ -207,7 +200,6 @@ int delegate(const GrantOptions& options) {
 }
 
 // --- show and check
-// ---------------------------------------------------------------------------------------------------
 
 int show(const std::string& file) {
   const auto tokens = read_chain_file(file);
@@ -300,7 +292,6 @@ int check(const CheckOptions& options) {
 }
 
 // --- the command line
-// -------------------------------------------------------------------------------------------------
 
 void add_keygen(CLI::App& parent, int& exit_code) {
   auto options = std::make_shared<KeygenOptions>();

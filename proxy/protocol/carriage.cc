@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/json/writer.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/rewrite.h"
 
@@ -20,7 +21,7 @@ tl::unexpected<Rejection> refuse(std::string_view code, std::string sentence,
   Rejection rejection{200, kCallRefused, std::move(sentence), "null", {}};
   if (message != nullptr && message->is_request()) rejection.id = message->id();
   rejection.data =
-      "{\"code\":" + json::quoted(code) + ",\"sentence\":" + json::quoted(rejection.message) + "}";
+      json::ObjectWriter().text("code", code).text("sentence", rejection.message).take();
   return tl::unexpected(std::move(rejection));
 }
 
@@ -136,12 +137,6 @@ std::string with_meta(const Message& message, const std::string& meta) {
                          {{"params", replace_members(message.params(), {{"_meta", meta}})}});
 }
 
-void add_member(std::string_view name, std::string_view json_text, std::string& out) {
-  if (out.size() > 1) out += ',';
-  json::append_quoted(name, out);
-  out.append(":").append(json_text);
-}
-
 }  // namespace
 
 Accepted<Delegation> read_delegation(const http::Fields& fields, const Message* message,
@@ -166,12 +161,9 @@ std::string with_receipt(const Message& message, const std::vector<std::string>&
   if (message.is_response()) return std::string(message.bytes());
   std::optional<std::string> list;
   if (!receipts.empty()) {
-    list = "[";
-    for (const std::string& receipt : receipts) {
-      if (list->size() > 1) *list += ',';
-      json::append_quoted(receipt, *list);
-    }
-    *list += ']';
+    json::ArrayWriter tokens;
+    for (const std::string& receipt : receipts) tokens.text(receipt);
+    list = tokens.take();
   }
   std::optional<std::string> proof_text;
   if (!proof.empty()) proof_text = json::quoted(proof);
@@ -200,23 +192,21 @@ void set_delegation_fields(http::Fields& fields, const std::vector<std::string>&
 }
 
 std::string refusal_response(std::string_view id, const RefusalFacts& facts) {
-  std::string data = "{";
-  add_member("code", json::quoted(facts.code), data);
-  if (facts.hop >= 0) add_member("hop", std::to_string(facts.hop), data);
-  if (!facts.tool.empty()) add_member("tool", json::quoted(facts.tool), data);
-  if (!facts.argument.empty()) add_member("argument", json::quoted(facts.argument), data);
+  json::ObjectWriter data;
+  data.text("code", facts.code);
+  if (facts.hop >= 0) data.number("hop", facts.hop);
+  if (!facts.tool.empty()) data.text("tool", facts.tool);
+  if (!facts.argument.empty()) data.text("argument", facts.argument);
   if (!facts.constraint.empty()) {
     // It comes from a token that was parsed; should it be no JSON after all, it is shown as text.
     const auto constraint = json::Document::parse(facts.constraint);
-    add_member("constraint",
-               constraint ? json::canonical(constraint->root()) : json::quoted(facts.constraint),
-               data);
+    data.json("constraint",
+              constraint ? json::canonical(constraint->root()) : json::quoted(facts.constraint));
   }
-  add_member("sentence", json::quoted(facts.sentence), data);
-  if (!facts.ticket.empty()) add_member("ticket", json::quoted(facts.ticket), data);
-  if (!facts.url.empty()) add_member("url", json::quoted(facts.url), data);
-  data += '}';
-  return error_response(id, kCallRefused, facts.sentence, data);
+  data.text("sentence", facts.sentence);
+  if (!facts.ticket.empty()) data.text("ticket", facts.ticket);
+  if (!facts.url.empty()) data.text("url", facts.url);
+  return error_response(id, kCallRefused, facts.sentence, data.take());
 }
 
 }  // namespace mandated::protocol

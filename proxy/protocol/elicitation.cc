@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/json/writer.h"
 #include "proxy/protocol/rewrite.h"
 
 namespace mandated::protocol {
@@ -24,9 +25,10 @@ const json::Value* object_in(const json::Value* object, std::string_view name) {
   return member != nullptr && member->is_object() ? member : nullptr;
 }
 
-std::string page_params(const RefusalFacts& facts, std::string_view more) {
-  return "{\"mode\":\"url\",\"message\":" + json::quoted(facts.sentence) +
-         ",\"url\":" + json::quoted(facts.url) + std::string(more) + "}";
+json::ObjectWriter page_params(const RefusalFacts& facts) {
+  json::ObjectWriter params;
+  params.text("mode", "url").text("message", facts.sentence).text("url", facts.url);
+  return params;
 }
 
 }  // namespace
@@ -67,16 +69,14 @@ std::string page_request(const Call& call, const RefusalFacts& facts) {
     return R"({"jsonrpc":"2.0","id":)" + call.id +
            R"(,"result":{"resultType":"input_required","inputRequests":{)" +
            json::quoted(kPageKey) + R"(:{"method":"elicitation/create","params":)" +
-           page_params(facts, "") + R"(}},"requestState":)" +
+           page_params(facts).take() + R"(}},"requestState":)" +
            json::quoted(std::string(kStatePrefix).append(facts.ticket)) + "}}";
   }
-  const std::string data =
-      R"({"elicitations":[)" +
-      page_params(facts, ",\"elicitationId\":" + json::quoted(facts.ticket)) +
-      "],\"code\":" + json::quoted(facts.code) + ",\"tool\":" + json::quoted(facts.tool) +
-      ",\"sentence\":" + json::quoted(facts.sentence) +
-      ",\"ticket\":" + json::quoted(facts.ticket) + ",\"url\":" + json::quoted(facts.url) + "}";
-  return error_response(call.id, kUrlElicitationRequired, facts.sentence, data);
+  const std::string page = page_params(facts).text("elicitationId", facts.ticket).take();
+  json::ObjectWriter data;
+  data.json("elicitations", "[" + page + "]").text("code", facts.code).text("tool", facts.tool);
+  data.text("sentence", facts.sentence).text("ticket", facts.ticket).text("url", facts.url);
+  return error_response(call.id, kUrlElicitationRequired, facts.sentence, data.take());
 }
 
 }  // namespace mandated::protocol

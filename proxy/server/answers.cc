@@ -2,7 +2,8 @@
 
 #include <string>
 
-#include "proxy/json/json.h"
+#include "filters/refusal_problem.h"
+#include "proxy/http/problem.h"
 #include "proxy/protocol/elicitation.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/sse.h"
@@ -21,26 +22,10 @@ std::string sentence(const Error& error) {
   return who + error.text + ".";
 }
 
-void add_member(std::string& json, std::string_view name, std::string_view text) {
-  if (text.empty()) return;
-  json += ',';
-  json::append_quoted(name, json);
-  json += ':';
-  json::append_quoted(text, json);
-}
-
-std::string problem_json(int status, std::string_view code, std::string_view detail) {
-  std::string json = "{\"status\":" + std::to_string(status);
-  add_member(json, "code", code);
-  add_member(json, "detail", detail);
-  return json;
-}
-
 }  // namespace
 
 http::Response problem(int status, std::string_view code, std::string_view detail) {
-  return http::make_response(status, "application/problem+json",
-                             problem_json(status, code, detail) + "}");
+  return http::make_problem(status, http::begin_problem(status, code, detail).take());
 }
 
 int status_of(const Error& error) {
@@ -81,9 +66,8 @@ int status_of(const Error& error) {
 }
 
 http::Response refused(const protocol::Call* call, const receipt::Refusal& refusal) {
-  const std::string_view code = receipt::to_string(refusal.code);
   if (is_request(call)) {
-    const protocol::RefusalFacts facts{code,
+    const protocol::RefusalFacts facts{receipt::to_string(refusal.code),
                                        refusal.hop,
                                        refusal.tool,
                                        refusal.argument,
@@ -96,22 +80,13 @@ http::Response refused(const protocol::Call* call, const receipt::Refusal& refus
         200, "application/json",
         page ? protocol::page_request(*call, facts) : protocol::refusal_response(call->id, facts));
   }
-  std::string json = problem_json(403, code, refusal.sentence);
-  if (refusal.hop >= 0) json += ",\"hop\":" + std::to_string(refusal.hop);
-  add_member(json, "tool", refusal.tool);
-  add_member(json, "argument", refusal.argument);
-  if (!refusal.constraint.empty()) json += ",\"constraint\":" + refusal.constraint;
-  add_member(json, "ticket", refusal.ticket);
-  add_member(json, "url", refusal.url);
-  return http::make_response(403, "application/problem+json", json + "}");
+  return http::make_problem(403, to_problem(403, refusal));
 }
 
 http::Response failed(const protocol::Call* call, const Error& error) {
   const int status = status_of(error);
   if (!is_request(call)) return problem(status, to_string(error.code), sentence(error));
-  std::string data = "{\"code\":";
-  json::append_quoted(to_string(error.code), data);
-  data += '}';
+  const std::string data = json::ObjectWriter().text("code", to_string(error.code)).take();
   return http::make_response(
       status, "application/json",
       protocol::error_response(call->id, protocol::kServerGone, sentence(error), data));
