@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
-"""A call that people must approve: held by a real proxy, approved by keys that the receipt names, let through once. The
-consent service is a stand-in that signs when its page is opened; tests/browser has the real one.
-"""
+"""A call that people must approve: held by a real proxy, approved by keys that the receipt names, let through once."""
 
 import base64
 import hashlib
-import http.server
 import json
 import sys
-import threading
 import time
 
-from support import AGENT, WORKERS, Client, World, code_of, free_port, main, python_packages
+from consent_service import ConsentService
+from support import AGENT, Client, World, code_of, main, python_packages
 
 sys.path.insert(0, str(python_packages()))
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
@@ -40,48 +37,6 @@ class Approver:
         return f"{signing_input}.{base64url(self.key.sign(signing_input.encode()))}"
 
 
-class Consent:
-    """Keeps questions; `approvers` sign when the page of one is opened."""
-
-    def __init__(self, port=0):
-        self.questions, self.approvals, self.approvers = {}, {}, []
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def answer(self, status, value):
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self):
-                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                name = f"q{len(owner.questions)}"
-                owner.questions[name] = asked
-                self.answer(201, {"id": name, "url": f"http://localhost:{owner.port}/requests/{name}/page"})
-
-            def do_GET(self):
-                name = self.path.split("/")[2]
-                if self.path.endswith("/page"):
-                    owner.approvals[name] = [each.approve(owner.questions[name]) for each in owner.approvers]
-                approvals = owner.approvals.get(name, [])
-                done = len(approvals) >= owner.questions[name]["approvers"]["min"]
-                self.answer(200, {"status": "signed", "approvals": approvals} if done else {"status": "pending"})
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 class Approvals(World):
     def begin(self, people=1):
         self.make_people(people)
@@ -101,11 +56,19 @@ class Approvals(World):
         for name in names:
             self.keygen(name)
         self.people = [Approver(json.loads((self.folder / f"{name}.jwk").read_text())) for name in names]
-        self.consent = Consent()
+        self.given = {}  # approvals, by request
+        self.consent = ConsentService(self.decide)
         self.addCleanup(self.consent.close)
         self.trust = {
             "anchors": self.anchors + [{"file": str(self.folder / f"{name}.pub.jwk"), "use": "approvals"} for name in names],
-            "consent": {"url": f"http://127.0.0.1:{self.consent.port}"}}
+            "consent": {"url": self.consent.origin}}
+
+    def decide(self, name, request):
+        """Whoever opens a page is answered by all."""
+        if name in self.consent.opened and name not in self.given:
+            self.given[name] = [each.approve(request) for each in self.people]
+        given = self.given.get(name, [])
+        return given if len(given) >= request["approvers"]["min"] else None
 
     def receipt(self, tool, constraints):
         """One for a tool whose every call all of the people must approve."""
@@ -127,18 +90,18 @@ class Approvals(World):
         return answer["error"]["data"]
 
     def approve(self, *people):
-        name = max(self.consent.questions)
-        self.consent.approvals[name] = [each.approve(self.consent.questions[name]) for each in people]
+        name = max(self.consent.requests)
+        self.given[name] = [each.approve(self.consent.requests[name]) for each in people]
 
     def test_a_call_is_held_until_it_is_approved_and_passes_once(self):
         self.begin()
         refusal = self.ask({"n": 1})
-        self.assertEqual(refusal["url"], f"http://localhost:{self.consent.port}/requests/q0/page")
-        self.assertEqual(refusal["ticket"], self.consent.questions["q0"]["ticket"])
+        self.assertEqual(refusal["url"], self.consent.page("r0"))
+        self.assertEqual(refusal["ticket"], self.consent.requests["r0"]["ticket"])
         self.assertEqual(refusal["tool"], "echo")
         self.assertEqual(self.ask({"n": 1})["ticket"], refusal["ticket"])
         self.assertEqual(self.fake.calls, [])
-        asked = self.consent.questions["q0"]
+        asked = self.consent.requests["r0"]
         self.assertEqual((asked["kind"], asked["tool"], asked["args"], asked["holder"], asked["user"]),
                          ("approval", "echo", {"n": 1}, AGENT, "mailto:maria@acme.example"))
         self.approve(*self.people)
@@ -158,7 +121,7 @@ class Approvals(World):
         self.ask({"n": 1})
         self.approve(self.people[0])
         self.ask({"n": 1})
-        self.consent.questions["q0"]["approvers"]["min"] = 1  # a service that says so all the same
+        self.consent.requests["r0"]["approvers"]["min"] = 1  # a service that says so all the same
         self.assertIn("1 of 2", self.ask({"n": 1})["sentence"])
         self.ask({"n": 1})  # that ended the question; this is the next
         self.approve(*self.people)
@@ -175,8 +138,7 @@ class Approvals(World):
         self.client = self.connect()
         # Everything a hostile service could say: the old question under the new one's name.
         self.ask({"n": 1})
-        newest = max(self.consent.questions)
-        self.consent.approvals[newest] = self.consent.approvals["q0"]
+        self.given[max(self.consent.requests)] = self.given["r0"]
         self.assertIn("another call", self.ask({"n": 1})["sentence"])
         self.assertEqual(len(self.fake.calls), 1)
 
@@ -193,24 +155,14 @@ class Approvals(World):
     def test_the_official_client_opens_the_page(self):
         """Without sessions the SDK repeats the call by itself; in a session it is told by an error of its own."""
         self.make_people(1)
-        self.consent.approvers = self.people
-        wallet = self.folder / "wallet"
-        wallet.mkdir()
-        (wallet / "reports.json").write_text(json.dumps(self.receipt("read_report", {"name": {"constraint_type": "wildcard"}})))
-        near = self.start({
-            "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(AGENT),
-            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
-            "routes": [{"name": "tool", "path": "/mcp", "upstream": "tool", "mandate": {"mode": "attach"}}],
-            "upstreams": [{"name": "tool", **self.sdk_server()}],
-            "receipts": {**self.trust, "wallet": {"folder": str(wallet), "holder_key": str(self.folder / "x.jwk")}},
-            "audit": {"file": str(self.folder / "outbound.jsonl")},
-        }, "outbound")
+        wallet = self.wallet(self.receipt("read_report", {"name": {"constraint_type": "wildcard"}}))
+        near = self.start(self.outbound(self.sdk_server(), {**self.trust, "wallet": wallet}), "outbound")
 
         def run(mode, *words):
             return self.sdk_client(f"http://127.0.0.1:{near.port}/mcp", mode, [["read_report", {"name": "q3"}]], *words)
 
         seen = run("2026-07-28", "pages")
-        self.assertEqual(seen["pages"], [f"http://localhost:{self.consent.port}/requests/q0/page"])
+        self.assertEqual(seen["pages"], [self.consent.page("r0")])
         self.assertEqual(seen["answers"][0].get("text"), "report q3", seen)
 
         error = run("legacy", "pages")["answers"][0]["error"]

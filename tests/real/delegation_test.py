@@ -8,15 +8,16 @@ import importlib.metadata
 import json
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
 import threading
 import time
 
-from agents import ConsentService, TypeScriptAgent, install_python, node, node_project
-from support import AGENT, BINARY, OTHER_AGENT, ROOT, TOOL, WORKERS, Client, World, code_of, free_port, mandated, main
+from agents import TypeScriptAgent, install_python, node, node_project
+from consent_service import ConsentService
+from support import (AGENT, BINARY, OTHER_AGENT, ROOT, TOOL, Client, World, code_of, free_port, mandated, main,
+                     wait_for_port)
 
 install_python()
 from mandated import NotSigned, Refused, Sidecar  # noqa: E402
@@ -63,27 +64,19 @@ class Delegation(World):
 
     def begin_agent(self, name, spiffe_id, group=None, consent=None, **local):
         """An agent's proxy; its socket stands in a folder of its own."""
-        (self.folder / f"wallet-{name}").mkdir()
         sockets = self.folder / f"sockets-{name}"
         sockets.mkdir()
         if group is not None:
             os.chown(sockets, -1, group)
             sockets.chmod(0o2755)
-        wallet = {"folder": str(self.folder / f"wallet-{name}"), "holder_key": str(self.folder / f"{name}.jwk")}
         if consent is None:
-            service = ConsentService(lambda request: self.signs and self.signs(request))
+            service = ConsentService(lambda _, request: self.signs and self.signs(request))
             self.addCleanup(service.close)
             consent = service.origin
-        proxy = self.start({
-            "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(spiffe_id),
-            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
-            "routes": [{"name": "far", "path": "/mcp", "upstream": "far", "mandate": {"mode": "attach"}}],
-            "upstreams": [{"name": "far", "url": f"https://127.0.0.1:{self.far.port}/mcp", "spiffe_ids": [TOOL],
-                           "receipts": "pass"}],
-            "receipts": self.receipts(wallet=wallet, consent={"url": consent}),
-            "audit": {"file": str(self.folder / f"{name}.jsonl")},
-            "local_api": {"socket": str(sockets / "local.sock"), **local},
-        }, name)
+        proxy = self.start(self.outbound(
+            self.far_side(self.far), self.receipts(wallet=self.wallet(holder=name), consent={"url": consent}),
+            identity=self.identity(spiffe_id), audit={"file": str(self.folder / f"{name}.jsonl")},
+            local_api={"socket": str(sockets / "local.sock"), **local}), name)
         proxy.socket = sockets / "local.sock"
         return proxy
 
@@ -110,7 +103,7 @@ class Delegation(World):
         # Agent x asks; Alice takes her time, and nobody's thread waits for her.
         asked = agent_x.ask(user=ALICE, tools=reports("q1", "q2", "q3"), lifetime=3600, depth=2,
                             intent="read the reports", mandate={"budget": {"calls": 6}})
-        self.assertRegex(asked.url, r"^http://127\.0\.0\.1:\d+/requests/r0/page$")
+        self.assertRegex(asked.url, r"^http://localhost:\d+/requests/r0/page$")
         with self.assertRaises(TimeoutError):
             asked.wait(timeout=0.5)
         threading.Timer(1.0, lambda: setattr(self, "signs", self.sign)).start()
@@ -239,12 +232,7 @@ class Delegation(World):
                                     "--origin", origin], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(service.wait)
         self.addCleanup(service.terminate)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        self.assertTrue(wait_for_port(port, service))
         link = mandated("consent", "invite", "--folder", folder, "--user", ALICE, "--origin", origin).stdout
         self.person("register", re.search(r"\S+#\S+", link).group(), self.folder / "passkey.json")
         anchor, = (folder / "anchors").glob("*.json")

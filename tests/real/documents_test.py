@@ -8,13 +8,11 @@ import os
 import re
 import shlex
 import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
 
-from support import BINARY, ROOT, Client, World, code_of, free_port, mandated, main
+from support import BINARY, ROOT, Client, World, code_of, free_port, mandated, main, wait_for_port
 
 BLOCK = re.compile(r"<!-- (run|file: \S+|start) -->\n```\w+\n(.*?)```", re.DOTALL)
 
@@ -60,15 +58,9 @@ class Readme(World):
     def start_proxy(self, text):
         process = subprocess.Popen(shlex.split(text), cwd=self.here, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.stop, process)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        process.kill()
-        self.fail(f"it did not start: {process.stderr.read()}")
+        if not wait_for_port(self.port, process):
+            process.kill()
+            self.fail(f"it did not start: {process.stderr.read()}")
 
     @staticmethod
     def stop(process):

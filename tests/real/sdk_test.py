@@ -3,10 +3,9 @@
 every way that the SDK speaks: with sessions (2025-11-25), without (2026-07-28), and finding out which.
 """
 
-import json
 import sys
 
-from support import AGENT, PYTHON, TOOL, WORKERS, World, free_port, main, python_packages
+from support import PYTHON, World, main, python_packages
 
 CALLS = [["read_report", {"name": "q3"}], ["read_report", {"name": "q4"}], ["delete_report", {"name": "q3"}]]
 
@@ -14,20 +13,8 @@ CALLS = [["read_report", {"name": "q3"}], ["read_report", {"name": "q4"}], ["del
 class Sdk(World):
     def begin(self, upstream):
         chain = self.issue({"read_report": {"name": {"constraint_type": "one_of", "values": ["q2", "q3"]}}})
-        wallet = self.folder / "wallet"
-        wallet.mkdir()
-        (wallet / "reports.json").write_text(json.dumps(chain))
         far = self.start(self.inbound(upstream, {"mode": "enforce", "proof": "required"}), "inbound")
-        near = self.start({
-            "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(AGENT),
-            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
-            "routes": [{"name": "far", "path": "/mcp", "upstream": "far", "mandate": {"mode": "attach"}}],
-            "upstreams": [{"name": "far", "url": f"https://127.0.0.1:{far.port}/mcp", "spiffe_ids": [TOOL],
-                           "receipts": "pass"}],
-            "receipts": {"anchors": self.anchors,
-                         "wallet": {"folder": str(wallet), "holder_key": str(self.folder / "x.jwk")}},
-            "audit": {"file": str(self.folder / "outbound.jsonl")},
-        }, "outbound")
+        near = self.start(self.outbound(self.far_side(far), {"wallet": self.wallet(chain)}), "outbound")
         self.url = f"http://127.0.0.1:{near.port}/mcp"
 
     def assert_held_to_the_receipt(self, mode, tools, allowed_text):

@@ -57,6 +57,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_for_port(port, process, seconds=20):
+    """Whether somebody listens there, before the time is over or the process ends."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.05)
+    return False
+
+
 def mandated(*words, check=True, **options):
     """One command of the program under test."""
     return subprocess.run([BINARY, *map(str, words)], capture_output=True, text=True, timeout=30, check=check, **options)
@@ -128,6 +139,31 @@ class World(unittest.TestCase):
             **more,
         }
 
+    def wallet(self, *chains, holder="x"):
+        """The member `receipts.wallet`: a folder that holds these chains."""
+        folder = self.folder / f"wallet-{holder}"
+        folder.mkdir()
+        for number, chain in enumerate(chains):
+            (folder / f"{number}.json").write_text(json.dumps(chain))
+        return {"folder": str(folder), "holder_key": str(self.folder / f"{holder}.jwk")}
+
+    def outbound(self, upstream, receipts, mandate=None, **more):
+        """A configuration: an agent's calls in plaintext, out to `upstream` under the wallet in `receipts`."""
+        return {
+            "version": 1, "role": "outbound", "workers": WORKERS, "identity": self.identity(AGENT),
+            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
+            "routes": [{"name": "far", "path": "/mcp", "upstream": "far", "mandate": {"mode": "attach", **(mandate or {})}}],
+            "upstreams": [{"name": "far", **upstream}],
+            "receipts": {"anchors": self.anchors, **receipts},
+            "audit": {"file": str(self.folder / "outbound.jsonl")},
+            **more,
+        }
+
+    @staticmethod
+    def far_side(proxy):
+        """An inbound proxy as the upstream of an outbound one."""
+        return {"url": f"https://127.0.0.1:{proxy.port}/mcp", "spiffe_ids": [TOOL], "receipts": "pass"}
+
     def start(self, config, name="proxy", words=()):
         proxy = Proxy(self.folder, name, config, words)
         self.addCleanup(proxy.kill)
@@ -147,13 +183,8 @@ class World(unittest.TestCase):
                                       stdout=log, stderr=log)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return {"url": f"http://127.0.0.1:{port}/mcp"}
-            time.sleep(0.05)
-        self.fail((self.folder / "server.log").read_text())
+        self.assertTrue(wait_for_port(port, server), (self.folder / "server.log").read_text())
+        return {"url": f"http://127.0.0.1:{port}/mcp"}
 
     def sdk_client(self, url, mode, calls, *words):
         """What a client of the official Python SDK got for these calls; see python/sdk_client.py."""
@@ -237,7 +268,43 @@ class Proxy:
         self.process.wait()
 
 
-class FakeServer:
+class Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def read(self):
+        return json.loads(self.rfile.read(int(self.headers["content-length"])))
+
+    def answer(self, status, body, content_type="application/json", **headers):
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def json(self, status, value, **headers):
+        self.answer(status, json.dumps(value).encode(), **headers)
+
+
+class Loopback:
+    """An HTTP server on a port of loopback."""
+
+    def __init__(self, handler, port=0):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class FakeServer(Loopback):
     """An MCP server over plain HTTP on loopback that answers as `behaviour(handler, message)` does, and keeps
     every tool call it saw. By default a tool answers with its own arguments."""
 
@@ -245,20 +312,14 @@ class FakeServer:
         self.calls = []
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class Handler(Answering):
             def do_GET(self):
                 self.answer(405, b"{}")
 
             do_DELETE = do_GET
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                message = json.loads(body)
+                message = self.read()
                 if message.get("method") == "tools/call":
                     owner.calls.append(message["params"])
                     if behaviour:
@@ -266,23 +327,11 @@ class FakeServer:
                         return
                 owner.default(self, message)
 
-            def answer(self, status, body, content_type="application/json", **headers):
-                self.send_response(status)
-                self.send_header("content-type", content_type)
-                self.send_header("content-length", str(len(body)))
-                for name, value in headers.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                self.wfile.write(body)
-
             def result(self, message, result, **headers):
-                self.answer(200, json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode(), **headers)
+                self.json(200, {"jsonrpc": "2.0", "id": message["id"], "result": result}, **headers)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
+        super().__init__(Handler, port)
         self.url = f"http://127.0.0.1:{self.port}/mcp"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     @staticmethod
     def default(handler, message):
@@ -298,10 +347,6 @@ class FakeServer:
         else:
             text = json.dumps(message.get("params", {}).get("arguments"))
             handler.result(message, {"content": [{"type": "text", "text": text}]})
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class Client:

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+from list_server import make_certificate
 from support import AGENT, DOMAIN, TOOL, Client, World, code_of, free_port, main
 
 TOOLS = {"echo": {"a": {"constraint_type": "wildcard"}}}
@@ -192,18 +193,8 @@ class Replicas(TwoReplicas):
 
     def call_through_agent(self, upstream, receipts, shared=None, **more):
         """A call that the agent's own proxy lets out, under the receipts of its wallet."""
-        wallet = self.folder / "wallet"
-        wallet.mkdir()
-        (wallet / "receipt.json").write_text(json.dumps(receipts))
-        agent = self.start({
-            "version": 1, "role": "outbound", "workers": 1, "identity": self.identity(AGENT),
-            "listeners": [{"name": "agent", "address": f"127.0.0.1:{free_port()}", "tls": "none"}],
-            "routes": [{"name": "tool", "path": "/mcp", "upstream": "far",
-                        "mandate": {"mode": "attach", "audiences": [TOOL]}}],
-            "upstreams": [{"name": "far", **upstream}],
-            "receipts": {"anchors": self.anchors, **(shared or {}),
-                         "wallet": {"folder": str(wallet), "holder_key": str(self.folder / "x.jwk")}},
-            "audit": {"file": str(self.folder / "agent.jsonl")}, **more}, "agent")
+        agent = self.start(self.outbound(upstream, {"wallet": self.wallet(receipts), **(shared or {})},
+                                         {"audiences": [TOOL]}, **more), "agent")
         client = Client(agent.port)
         with contextlib.closing(client):
             self.assertEqual(code_of(client.call(arguments={"a": 1})), "allowed")
@@ -272,14 +263,16 @@ class Replicas(TwoReplicas):
 class Protected(TwoReplicas):
     """A server with a password, reached by mutual TLS."""
 
-    def begin_server(self, spiffe_id=VALKEY):
-        svid = self.svid(spiffe_id)
+    def begin_tls(self, certificate, key, authorities, clients):
         self.port = free_port()
-        self.valkey = Server(self.folder, "--tls-port", self.port, "--bind", "127.0.0.1", "--tls-cert-file",
-                             svid / "svid.pem", "--tls-key-file", svid / "key.pem", "--tls-ca-cert-file",
-                             svid / "bundle.pem", "--tls-auth-clients", "yes")
+        self.valkey = Server(self.folder, "--tls-port", self.port, "--bind", "127.0.0.1", "--tls-cert-file", certificate,
+                             "--tls-key-file", key, "--tls-ca-cert-file", authorities, "--tls-auth-clients", clients)
         self.addCleanup(self.valkey.kill)
         self.valkey.start()
+
+    def begin_server(self, spiffe_id=VALKEY):
+        svid = self.svid(spiffe_id)
+        self.begin_tls(svid / "svid.pem", svid / "key.pem", svid / "bundle.pem", "yes")
         self.assertEqual(self.valkey.ask("CONFIG", "SET", "requirepass", "swordfish"), "+OK")
 
     def shared(self):
@@ -304,16 +297,9 @@ class Protected(TwoReplicas):
 
     def begin_named_server(self, name):
         """One that anybody may reach who checks it by a certificate of the name."""
-        self.port = free_port()
-        certificate, key = self.folder / "valkey.pem", self.folder / "valkey.key"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1", "-subj", f"/CN={name}",
-                        "-addext", f"subjectAltName=DNS:{name}", "-out", certificate, "-keyout", key],
-                       check=True, capture_output=True)
-        self.valkey = Server(self.folder, "--tls-port", self.port, "--bind", "127.0.0.1", "--tls-cert-file", certificate,
-                             "--tls-key-file", key, "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
-        self.addCleanup(self.valkey.kill)
-        self.valkey.start()
-        return {"address": f"localhost:{self.port}", "ca_file": str(certificate)}
+        authority = make_certificate(self.folder, name)
+        self.begin_tls(self.folder / "server.pem", self.folder / "server.key", authority, "no")
+        return {"address": f"localhost:{self.port}", "ca_file": str(authority)}
 
     def test_a_server_known_by_its_name(self):
         self.begin({"budget": {"calls": 3}}, self.begin_named_server("localhost"))

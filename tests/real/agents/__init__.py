@@ -1,21 +1,18 @@
 """Agents beside a proxy, with the two helper libraries as their users get them: the Python one installed by pip without
-a network, the TypeScript one compiled by the pinned compiler. And people who sign, by a consent service that is told
-what they do.
+a network, the TypeScript one compiled by the pinned compiler.
 """
 
 import functools
-import http.server
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
-import time
+
+from support import ROOT
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
 HELPERS = ROOT / "helpers"
 
 
@@ -92,65 +89,3 @@ class TypeScriptAgent:
         self.process.stdout.close()
         self.process.kill()
         self.process.wait()
-
-
-class ConsentService:
-    """Answers as `mandated consent serve` does. `decide(request)`: what the person does with it, the chain that is
-    signed or "refused"; None: nothing yet."""
-
-    def __init__(self, decide):
-        self.requests = {}
-        self.decide = decide
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_POST(self):
-                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                needed = {"kind", "user", "holder", "holder_key", "tools", "lifetime", "intent"}
-                if not (self.path == "/requests" and self.headers["content-type"] == "application/json"
-                        and request["kind"] == "receipt" and needed <= set(request) <= needed | {"depth", "mandate"}
-                        and request["user"].startswith("mailto:")):
-                    self.answer(400, {"status": 400, "detail": "This is no request for a receipt."})
-                    return
-                name = f"r{len(owner.requests)}"
-                owner.requests[name] = request
-                url = f"{owner.origin}/requests/{name}/page"
-                self.answer(201, {"id": name, "url": url, "expires": time.time() + 600})
-
-            def do_GET(self):
-                path, _, query = self.path.partition("?wait=")
-                request = owner.requests.get(path.removeprefix("/requests/"))
-                if request is None:
-                    self.answer(404, {"status": 404, "detail": "There is no such request."})
-                    return
-                deadline = time.monotonic() + int(query)
-                done = owner.decide(request)
-                while done is None and time.monotonic() < deadline:
-                    time.sleep(0.02)
-                    done = owner.decide(request)
-                if done is None or done == "refused":
-                    self.answer(200, {"status": done or "pending"})
-                else:
-                    self.answer(200, {"status": "signed", "chain": done})
-
-            def answer(self, status, document):
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
