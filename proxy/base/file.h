@@ -1,4 +1,4 @@
-// What every room that writes files needs of them.
+// What every room that reads or writes files needs of them.
 #pragma once
 
 #include <sys/types.h>

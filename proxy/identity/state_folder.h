@@ -1,5 +1,6 @@
-// A folder that belongs to this user alone, for the authority's key. Everything is done relative to
-// the opened folder, so that swapping a path component afterwards changes nothing.
+// A folder that belongs to this user alone: the authority's key, the consent service's passkeys.
+// Everything is done relative to the opened folder, so that swapping a path component afterwards
+// changes nothing.
 #pragma once
 
 #include <cstddef>
