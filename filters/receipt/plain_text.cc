@@ -129,7 +129,7 @@ std::string spelt(std::string_view text) {
     const std::string_view character = take_character(text);
     const char32_t point = code_point(character);
     alike = alike || in(kLookAlike, point);
-    if (point < 0x80) {
+    if (point < 0x7F) {
       out += character;
     } else {
       append_number(point, out);

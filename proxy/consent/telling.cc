@@ -192,7 +192,7 @@ Checked<Telling> tell_root(const json::Value& payload) {
   TRY(Section tools, what(payload));
   telling.sections.push_back(std::move(tools));
   telling.sections.push_back(how_often(mandate));
-  if (mandate.not_before) telling.sections.push_back({"From when", {}, *mandate.not_before});
+  if (mandate.not_before) telling.sections.push_back({"From when", {}, mandate.not_before});
   telling.sections.push_back(until(claims));
   if (mandate.audience)
     telling.sections.push_back({"Where", {{"Only at " + listed(*mandate.audience, "or") + "."}}});
@@ -255,7 +255,7 @@ Checked<Telling> tell(std::string_view signing_input, receipt::TokenKind kind,
     return refuse(Code::kBadAlg, "This is not for a passkey to sign, but for another key.");
   TRY(const std::string text, receipt::decode_segment(segments.payload, "payload"));
   TRY(const json::Document document,
-      receipt::parse_object(text, "payload", {.bytes_max = 2 * 65536, .depth_max = 128}));
+      receipt::parse_object(text, "payload", {.bytes_max = 131072, .depth_max = 128}));
   TRY(Telling telling, in_words(document.root()));
   CHECK(check_bounds(telling));
   return telling;

@@ -81,6 +81,7 @@ TEST(PlainText, MarksDoNotPileUp) {
 
 TEST(PlainText, LookAlikesAreSpelt) {
   EXPECT_EQ(spelt("p\xD0\xB0y"), "p\\u{430}y");
+  EXPECT_EQ(spelt("p\xD0\xB0\x7F"), "p\\u{430}\\u{7f}") << "what cannot be seen is spelt, too";
   EXPECT_EQ(spelt("\xEF\xBD\x81"
                   "bc"),
             "\\u{ff41}bc");
