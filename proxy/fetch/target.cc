@@ -41,10 +41,15 @@ std::string_view view_of(boost::core::string_view text) { return {text.data(), t
 
 Result<Target> parse_target(std::string_view url) {
   if (url.size() > kUrlBytesMax) return malformed(url, "is longer than 2048 bytes");
+  // Boost.URL 1.81 asserts on some texts that are none: it is shown only what begins as a URL does.
+  const bool printable =
+      std::all_of(url.begin(), url.end(), [](char each) { return each > 0x20 && each < 0x7f; });
+  const std::size_t colon = url.find("://");
+  if (!printable || colon == std::string_view::npos) return malformed(url, "is no absolute URL");
+  const std::string_view scheme = url.substr(0, colon);
+  if (scheme != "https" && scheme != "http") return malformed(url, "is neither https nor http");
   const auto parsed = boost::urls::parse_uri(boost::core::string_view(url.data(), url.size()));
   if (!parsed || !parsed->has_authority()) return malformed(url, "is no absolute URL");
-  const std::string_view scheme = view_of(parsed->scheme());
-  if (scheme != "https" && scheme != "http") return malformed(url, "is neither https nor http");
   if (parsed->has_userinfo()) return malformed(url, "names a user");
   if (parsed->has_fragment()) return malformed(url, "has a fragment");
   if (!is_plain_path(view_of(parsed->encoded_path()))) {
@@ -67,7 +72,9 @@ Result<Target> parse_target(std::string_view url) {
   target.authority = host;
   if (port != default_port) target.authority += ":" + port;
   target.path = view_of(parsed->encoded_target());
-  if (!target.path.starts_with('/')) target.path.insert(0, "/");
+  if (target.path.empty() || target.path.front() == '?') target.path.insert(0, "/");
+  // Boost.URL takes "https://example.org:443(/a".
+  if (target.path.front() != '/') return malformed(url, "is no absolute URL");
   return target;
 }
 

@@ -49,6 +49,8 @@ TEST(Target, IsRefusedWithTheReason) {
       {"//example.org/a", "is no absolute URL"},
       {"/a", "is no absolute URL"},
       {"https:/a", "is no absolute URL"},
+      {"https://example.org:443(/a", "is no absolute URL"},
+      {"http://localhost:80a/b", "is no absolute URL"},
       {"https://exa mple.org/", "is no absolute URL"},
       {"https://example.org/a b", "is no absolute URL"},
       {"https://example.org/a\\b", "is no absolute URL"},
