@@ -34,6 +34,14 @@ const json::Value& arguments_of(const protocol::Call& call) {
   return call.arguments != nullptr ? *call.arguments : kNone.root();
 }
 
+// What a client says to a question that the server asked in the middle of a call (2026-07-28): it
+// may change what the tool does, and is none of the arguments.
+bool carries_answers(const protocol::Call& call) {
+  const json::Value* params = call.message ? call.message->params() : nullptr;
+  return params != nullptr &&
+         (params->find("inputResponses") != nullptr || params->find("requestState") != nullptr);
+}
+
 // How far a receipt came before it was refused: the refusal that tells the agent most is the one of
 // the receipt that came nearest to permitting the call.
 int progress(receipt::Code code) {
@@ -156,6 +164,12 @@ class MandateFilter final : public Filter {
     const auto approvers = receipt::approvers_of(chain, exchange.call.tool);
     if (!approvers) co_return tl::unexpected(approvers.error());
     if (*approvers == nullptr) co_return none;
+    if (carries_answers(exchange.call)) {
+      co_return refuse(
+          receipt::Code::kApprovalRequired, exchange.call.tool,
+          "A person must approve this very call first, and nobody can approve one that "
+          "answers a question of the server: what it says is not shown.");
+    }
     Checked<Approval> found = co_await deps_.approvals.find(
         chain, exchange.upstream->name, exchange.call.tool, arguments_of(exchange.call),
         **approvers, exchange.now, deps_.fetcher, deps_.rng, deps_.clock);

@@ -155,6 +155,25 @@ TEST_F(ApprovalTest, AnApprovalIsForOneServer) {
   EXPECT_EQ(decide(), "pass");
 }
 
+// They may change what the call does, and stand on no page.
+TEST_F(ApprovalTest, AnswersToAServersQuestionsAreNotApproved) {
+  EXPECT_EQ(decide(), "approval_required");
+  answer(signed_by(call_.person));
+  for (const char* more : {R"("inputResponses":{"q":{"action":"accept","content":{"all":true}}})",
+                           R"("requestState":"step 2")", R"("inputResponses":null)"}) {
+    Exchange exchange = call_.request(
+        R"("tools/call","params":{"name":"read_file","arguments":{"path":"/data/a"},)" +
+        std::string(more) + "}");
+    call_.attach(exchange, {root_}, test::kNow);
+    const Verdict verdict = test::run_now(filter_->on_call(exchange));
+    const Deny* deny = std::get_if<Deny>(&verdict);
+    ASSERT_NE(deny, nullptr) << more;
+    EXPECT_EQ(deny->refusal.code, receipt::Code::kApprovalRequired);
+    EXPECT_NE(deny->refusal.sentence.find("answers a question"), std::string::npos);
+  }
+  EXPECT_EQ(decide(), "pass");
+}
+
 // The service is not believed: it may repeat an approval, or somebody may in its place.
 TEST_F(ApprovalTest, AnApprovalThatIsGivenAgainIsNotTakenAgain) {
   EXPECT_EQ(decide(), "approval_required");
