@@ -80,35 +80,72 @@ Line tool_line(const json::Member& tool) {
   return line;
 }
 
-Checked<Section> what(const json::Value& payload) {
-  Section section{"What it may do"};
+// All that it grants: one map of tools.
+Checked<const json::Value*> find_tools(const json::Value& payload) {
   TRY(const json::Value* const details, receipt::find_details(payload));
-  for (const json::Value& entry : details->array()) {
-    const json::Value* tools = entry.find("tools");
-    if (tools == nullptr || !tools->is_object())
-      return refuse(Code::kMalformed, "The receipt grants something that is no list of tools.");
-    for (const json::Member& tool : tools->object()) {
-      if (section.lines.size() == kToolsMax) {
-        return refuse(Code::kTooLarge, "The receipt grants more than " + std::to_string(kToolsMax) +
-                                           " tools, more than a person can weigh at once.");
-      }
-      section.lines.push_back(tool_line(tool));
+  const json::Value* tools =
+      details->array().size() == 1 ? details->array().front().find("tools") : nullptr;
+  if (tools != nullptr && tools->is_object()) return tools;
+  return refuse(Code::kMalformed, "The receipt grants something that is no list of tools.");
+}
+
+Checked<Section> what(const json::Value& tools) {
+  Section section{"What it may do"};
+  for (const json::Member& tool : tools.object()) {
+    if (section.lines.size() == kToolsMax) {
+      return refuse(Code::kTooLarge, "The receipt grants more than " + std::to_string(kToolsMax) +
+                                         " tools, more than a person can weigh at once.");
     }
+    section.lines.push_back(tool_line(tool));
   }
   if (section.lines.empty()) section.lines.push_back({"Nothing."});
   return section;
 }
 
-Section how_often(const Mandate& mandate) {
+// Whether the figure "TOOL.ARGUMENT" counts anything that is granted.
+bool counts(std::string_view figure, const json::Value& tools) {
+  const auto objects = tools.object();
+  return std::any_of(objects.begin(), objects.end(), [&](const json::Member& tool) {
+    const std::size_t size = tool.name.size();
+    if (!figure.starts_with(tool.name) || figure.size() <= size || figure[size] != '.')
+      return false;
+    return tool.value.object().empty() || tool.value.find(figure.substr(size + 1)) != nullptr;
+  });
+}
+
+// A figure or a requirement for anything else than what is granted would be read as a limit, and
+// be none.
+Checked<void> check_limits_what_is_granted(const Mandate& mandate, const json::Value& tools) {
+  std::vector<std::string_view> idle;
+  const auto check = [&](std::string_view name, bool granted) {
+    if (!granted) idle.push_back(name);
+  };
+  for (const auto& entry : mandate.require) check(entry.first, tools.find(entry.first) != nullptr);
+  if (mandate.budget) {
+    for (const auto& entry : mandate.budget->tools)
+      check(entry.first, tools.find(entry.first) != nullptr);
+    for (const auto& entry : mandate.budget->sums) check(entry.first, counts(entry.first, tools));
+  }
+  if (idle.empty()) return {};
+  return refuse(Code::kMalformed, "The receipt's mandate limits " + receipt::shown(idle.front()) +
+                                      ", which it does not grant.");
+}
+
+Section how_often(const Mandate& mandate, const json::Value& tools) {
+  constexpr std::string_view kUnbounded = "s often as it likes, as long as the receipt is valid.";
   Section section{"How often"};
   if (!mandate.budget) {
-    section.lines.push_back({"As often as it likes, as long as the receipt is valid.", {}, true});
+    section.lines.push_back({std::string("A").append(kUnbounded), {}, true});
     return section;
   }
   const receipt::Budget& budget = *mandate.budget;
   if (budget.calls) section.lines.push_back({"At most " + times(*budget.calls) + " in all."});
   for (const auto& [tool, count] : budget.tools)
     section.lines.push_back({name_in_words(tool) + " at most " + times(count) + "."});
+  for (const json::Member& tool : tools.object()) {
+    if (budget.calls || budget.tools.contains(tool.name)) continue;
+    section.lines.push_back({name_in_words(tool.name).append(" a").append(kUnbounded), {}, true});
+  }
   for (const auto& [argument, millionths] : budget.sums) {
     section.lines.push_back({name_in_words(argument) + " adding up to at most " +
                              json::number_text(static_cast<double>(millionths) / 1e6) + "."});
@@ -185,13 +222,15 @@ Checked<Telling> tell_root(const json::Value& payload) {
   CHECK(receipt::read_times(payload, claims));
   CHECK(receipt::read_mandate(payload, claims));
   const Mandate& mandate = claims.mandate;
+  TRY(const json::Value* const tools, find_tools(payload));
+  CHECK(check_limits_what_is_granted(mandate, *tools));
   Telling telling;
   telling.intent = mandate.intent.value_or("");
   telling.sections.push_back(who(claims));
   telling.sections.push_back({"For whom", {{mandate.user.value_or("Nobody is named.")}}});
-  TRY(Section tools, what(payload));
-  telling.sections.push_back(std::move(tools));
-  telling.sections.push_back(how_often(mandate));
+  TRY(Section granted, what(*tools));
+  telling.sections.push_back(std::move(granted));
+  telling.sections.push_back(how_often(mandate, *tools));
   if (mandate.not_before) telling.sections.push_back({"From when", {}, mandate.not_before});
   telling.sections.push_back(until(claims));
   if (mandate.audience)

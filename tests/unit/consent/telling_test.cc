@@ -14,6 +14,7 @@ namespace {
 using test::Json;
 using test::receipt_question;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr Seconds kNow = 1780000000;
 
@@ -51,7 +52,7 @@ TEST(Telling, OfAReceiptSaysAll) {
       {"instance", {{"k8s:pod-uid", "1-2"}}},
       {"aud", {"https://a.example", "https://b.example"}},
       {"nbf", kNow + 60},
-      {"budget", {{"calls", 5}, {"tools", {{"list", 1}}}, {"sum", {{"read_file.bytes", 0.5}}}}},
+      {"budget", {{"calls", 5}, {"tools", {{"list", 1}}}, {"sum", {{"list.bytes", 0.5}}}}},
       {"require", {{"list", {"approval", "clean", "reason"}}}},
       {"approvers", {{"keys", {receipt::sha256_text("k")}}, {"min", 1}}},
       {"status", {{"uri", "https://lists.example/1"}, {"idx", 7}}}};
@@ -74,7 +75,7 @@ TEST(Telling, OfAReceiptSaysAll) {
                 "# How often\n"
                 "At most 5 times in all.\n"
                 "list at most once.\n"
-                "read_file.bytes adding up to at most 0.5.\n"
+                "list.bytes adding up to at most 0.5.\n"
                 "# From when @1780000060\n"
                 "# Until when @1780003600\n"
                 "1 hour, counted from when this was asked for.\n"
@@ -110,6 +111,19 @@ TEST(Telling, PointsOutWhatIsNotBounded) {
     EXPECT_THAT(text, HasSubstr(words));
   question["depth"] = 0;
   EXPECT_THAT(flat(told(question)), HasSubstr("# How far it may be passed on\nNot at all.\n"));
+}
+
+// A figure of one tool says nothing of the others.
+TEST(Telling, PointsOutWhichToolsHaveNoFigure) {
+  Json question = receipt_question();
+  question["mandate"]["budget"] = {{"tools", {{"list", 3}}}, {"sum", {{"read_file.path", 1}}}};
+  EXPECT_THAT(flat(told(question)),
+              HasSubstr("# How often\n"
+                        "list at most 3 times.\n"
+                        "read_file as often as it likes, as long as the receipt is valid. (!)\n"
+                        "read_file.path adding up to at most 1.\n"));
+  question["mandate"]["budget"]["calls"] = 5;
+  EXPECT_THAT(flat(told(question)), Not(HasSubstr("as often as it likes")));
 }
 
 TEST(Telling, OfACallSaysAll) {
@@ -250,6 +264,16 @@ TEST(Ask, MalformedQuestionsAreRefused) {
       {"another intent", [](Json& q) { q["mandate"]["intent"] = "x"; }, "must not carry"},
       {"another holder", [](Json& q) { q["mandate"]["holder"] = "x"; }, "must not carry"},
       {"a task", [](Json& q) { q["mandate"]["task"] = "x"; }, "must not carry"},
+      // Each would be read as a limit, and is none.
+      {"a budget for a tool that is not granted",
+       [](Json& q) { q["mandate"]["budget"] = {{"tools", {{"read_fi1e", 1}}}}; },
+       "\"read_fi1e\", which it does not grant"},
+      {"a sum for an argument that is not granted",
+       [](Json& q) { q["mandate"]["budget"] = {{"sum", {{"read_file.size", 1}}}}; },
+       "\"read_file.size\", which it does not grant"},
+      {"a requirement for a tool that is not granted",
+       [](Json& q) { q["mandate"]["require"] = {{"List", "approval"}}; },
+       "\"List\", which it does not grant"},
       {"an unknown restriction", [](Json& q) { q["mandate"]["color"] = 1; }, "not enforced here"},
   };
   for (const Case& c : cases) {
