@@ -24,7 +24,6 @@ http::ServerLimits server_limits() {
   http::ServerLimits limits;
   limits.header_bytes_max = 16384;
   limits.header_count_max = 64;
-  limits.streams_max = 64;
   return limits;
 }
 
@@ -48,6 +47,7 @@ class Service {
  private:
   Result<void> bind_one(const std::string& text);
   Task<void> accept(net::Listener* listener);
+  void make_room();
   Task<void> serve(net::StreamPtr stream);
 
   const ServiceOptions& options_;
@@ -60,7 +60,7 @@ class Service {
   Handler handler_;
   std::vector<std::unique_ptr<net::BoundAddress>> bound_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
-  std::list<net::Stream*> streams_;  // of all connections
+  std::list<net::Stream*> streams_;  // of all connections, the oldest first
 };
 
 Result<void> Service::bind_one(const std::string& text) {
@@ -97,14 +97,24 @@ Task<void> Service::accept(net::Listener* listener) {
   while (true) {
     Result<net::StreamPtr> stream = co_await listener->accept();
     if (!stream) co_return;
-    if (streams_.size() < kConnectionsMax) gate_.spawn(serve(std::move(*stream)));
+    if (streams_.size() >= kConnectionsMax) make_room();
+    if (streams_.size() < 2 * kConnectionsMax) gate_.spawn(serve(std::move(*stream)));
   }
 }
 
+// Whoever holds connections open must not shut a person out: the oldest is ended. It goes once its
+// exchange has heard of that; until then it is not chosen again.
+void Service::make_room() {
+  net::Stream* const oldest = streams_.front();
+  streams_.splice(streams_.end(), streams_, streams_.begin());
+  oldest->close();
+}
+
+// HTTP/1.1 alone: so 256 connections hold 256 bodies, not thousands.
 Task<void> Service::serve(net::StreamPtr stream) {
   const auto place = streams_.insert(streams_.end(), stream.get());
   static_cast<void>(
-      co_await http::serve_cleartext(*stream, server_limits(), clock_, gate_, handler_));
+      co_await http::serve_http1(*stream, server_limits(), clock_, gate_, handler_, "http"));
   streams_.erase(place);
 }
 
