@@ -17,7 +17,8 @@ constexpr std::size_t kIdBytesMax = 128;
 std::string question(const receipt::AskedCall& call, const receipt::Approvers& approvers) {
   json::ObjectWriter text;
   text.text("kind", "approval").json("args", call.arguments).text("ticket", call.ticket);
-  text.text("receipt", call.receipt).text("server", call.server).text("tool", call.tool);
+  text.text("receipt", call.receipt).text("tool", call.tool);
+  if (call.server) text.text("server", *call.server);
   if (call.holder) text.text("holder", *call.holder);
   if (call.user) text.text("user", *call.user);
   if (call.intent) text.text("intent", *call.intent);
