@@ -74,8 +74,10 @@ Task<receipt::Checked<Approval>> Approvals::find(const receipt::VerifiedChain& c
   }
   call.ticket = question->ticket;
   if (question->asked.id.empty()) {
-    co_return tl::unexpected(
-        refusal_of(call, "A person must approve this very call first, and is just being asked."));
+    receipt::Refusal refusal =
+        refusal_of(call, "A person must approve this very call first, and is just being asked.");
+    refusal.ticket = call.ticket;
+    co_return tl::unexpected(std::move(refusal));
   }
   const Result<Answer> answer =
       co_await get_answer(fetcher, consent_url_, question->asked.id, clock.now() + kTalkMax);

@@ -32,7 +32,7 @@ class Approvals {
 
   /// What has become of the question about exactly this call under `chain`, at the upstream that
   /// is called `server`; puts it if nobody did.
-  /// kApprovalRequired until people approved, with `ticket` and `url` where somebody can.
+  /// kApprovalRequired until people approved, with `ticket` while they are asked, and `url` where.
   Task<receipt::Checked<Approval>> find(const receipt::VerifiedChain& chain,
                                         std::string_view server, std::string_view tool,
                                         const json::Value& arguments,

@@ -95,6 +95,8 @@ class MandateFilter final : public Filter {
         use(exchange, choice);
         co_return Pass{};
       }
+      // People are being asked: those of the next receipt are only once these have said no.
+      if (!taken.error().ticket.empty()) break;
     }
     co_return Deny{std::move(taken).error()};
   }

@@ -291,6 +291,38 @@ TEST_F(ApprovalTest, AReceiptThatNeedsNoApprovalComesFirst) {
   EXPECT_FALSE(exchange.approval);
 }
 
+// An agent can delegate to itself as often as it likes.
+TEST_F(ApprovalTest, OneCallIsOneQuestionHoweverManyReceiptsAskIt) {
+  receipt::Grant narrower = grant();
+  narrower.jti = "other";
+  const std::string other =
+      *receipt::issue_root(narrower, "https://alice.test.example", call_.person);
+  auto wallet = std::make_shared<Wallet>();
+  wallet->key = call_.holder;
+  wallet->entries = {{"one", {root_}}, {"two", {other}}};
+  call_.wallet = std::make_unique<FixedWallet>(std::move(wallet));
+  call_.route.mandate.mode = config::MandateMode::kAttach;
+  filter_ = std::move(*make_mandate_filter(call_.deps()));
+  const auto code = [&] {
+    Exchange exchange = call_.exchange();
+    const Verdict verdict = test::run_now(filter_->on_call(exchange));
+    const Deny* deny = std::get_if<Deny>(&verdict);
+    if (deny != nullptr) refusal_ = deny->refusal;
+    return deny == nullptr ? "pass" : receipt::to_string(deny->refusal.code);
+  };
+  EXPECT_EQ(code(), "approval_required");
+  EXPECT_EQ(questions(), 1U);
+  EXPECT_EQ(refusal_.ticket, asked().ticket);
+  answer(R"({"status":"pending"})");
+  EXPECT_EQ(code(), "approval_required");
+  EXPECT_EQ(questions(), 1U);
+  answer_new("q2");
+  answer(R"({"status":"refused"})");  // then those of the other receipt are asked
+  EXPECT_EQ(code(), "approval_required");
+  EXPECT_EQ(questions(), 2U);
+  EXPECT_EQ(refusal_.ticket, asked().ticket);
+}
+
 TEST_F(ApprovalTest, QuestionsAreBounded) {
   Approvals few("https://consent.test.example", call_.anchors, receipt::Limits{}, 2);
   const auto ask = [&](int path, double now) {
