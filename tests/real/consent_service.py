@@ -8,7 +8,7 @@ from support import Answering, Loopback
 
 MEMBERS = {
     "receipt": ({"kind", "user", "holder", "holder_key", "tools", "lifetime", "intent"}, {"depth", "mandate"}),
-    "approval": ({"kind", "ticket", "receipt", "tool", "args", "approvers"}, {"holder", "user", "intent"}),
+    "approval": ({"kind", "ticket", "receipt", "tool", "args", "approvers"}, {"server", "holder", "user", "intent"}),
 }
 
 
