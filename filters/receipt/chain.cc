@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <unordered_set>
 
 #include "filters/receipt/anchor.h"
 #include "filters/receipt/base64url.h"
@@ -175,7 +174,6 @@ class Verification {
     // Constraint trees of the greatest depth, in arrays in objects, stay below this.
     const json::Limits json_limits{.bytes_max = limits_.token_bytes_max, .depth_max = 128};
     hops_.reserve(chain_.size());
-    std::unordered_set<std::string_view> seen;
     for (std::size_t hop = 0; hop < chain_.size(); ++hop) {
       auto opened = split(chain_[hop]).and_then([&](const Segments& segments) {
         return decode_segment(segments.payload, "payload")
@@ -188,8 +186,11 @@ class Verification {
       });
       if (!opened) return tl::unexpected(at_hop(std::move(opened.error()), hop));
     }
-    for (std::size_t hop = 0; hop < hops_.size(); ++hop) {
-      if (seen.insert(hops_[hop].claims.jti).second) continue;
+    // A chain is short: see check_sizes.
+    for (std::size_t hop = 1; hop < hops_.size(); ++hop) {
+      const auto same = [&](const Hop& other) { return other.claims.jti == hops_[hop].claims.jti; };
+      if (std::none_of(hops_.begin(), hops_.begin() + static_cast<std::ptrdiff_t>(hop), same))
+        continue;
       return refuse_at(Code::kBrokenLink, hop, "The chain holds the same receipt twice.");
     }
     return {};
@@ -370,7 +371,7 @@ class Verification {
 
   // Step 4c.
   static Checked<void> check_child_issuer(const Claims& child, const Claims& parent) {
-    if (child.issuer == thumbprint_uri(parent.holder)) return {};
+    if (is_thumbprint_uri(child.issuer, parent.holder)) return {};
     return refuse(Code::kBrokenLink, "The receipt's issuer is not the holder of its parent.");
   }
 

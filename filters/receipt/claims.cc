@@ -11,6 +11,8 @@
 namespace mandated::receipt {
 namespace {
 
+constexpr std::string_view kThumbprintUri = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:";
+
 tl::unexpected<Refusal> bad_claim(const json::Value& payload, std::string_view name,
                                   std::string_view kind) {
   const bool absent = payload.find(name) == nullptr;
@@ -97,7 +99,11 @@ Checked<void> read_mandate(const json::Value& payload, Claims& claims) {
 }
 
 std::string thumbprint_uri(const PublicKey& key) {
-  return "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" + key.thumbprint();
+  return std::string(kThumbprintUri) + key.thumbprint();
+}
+
+bool is_thumbprint_uri(std::string_view text, const PublicKey& key) {
+  return text.starts_with(kThumbprintUri) && text.substr(kThumbprintUri.size()) == key.thumbprint();
 }
 
 std::string time_text(Seconds time) {

@@ -38,6 +38,7 @@ Checked<void> read_mandate(const json::Value& payload, Claims& claims);
 
 /// `urn:ietf:params:oauth:jwk-thumbprint:sha-256:…` (RFC 9278): the issuer of whatever `key` signs.
 std::string thumbprint_uri(const PublicKey& key);
+bool is_thumbprint_uri(std::string_view text, const PublicKey& key);
 
 /// "2026-07-28T12:00:00Z", for sentences.
 std::string time_text(Seconds time);
