@@ -26,7 +26,7 @@ constexpr std::array<Table, 4> kTables{make_table(18), make_table(12), make_tabl
                                        make_table(0)};
 
 template <std::size_t kPlace>
-std::uint32_t digit(const char* four) {
+std::uint32_t digit(std::string_view::const_iterator four) {
   return kTables[kPlace][static_cast<unsigned char>(four[kPlace])];
 }
 
@@ -38,12 +38,12 @@ char byte_of(std::uint32_t bits) {
 bool decode_tail(std::string_view tail, char* out) {
   if (tail.empty()) return true;
   if (tail.size() == 1) return false;
-  std::uint32_t bits = digit<0>(tail.data()) | digit<1>(tail.data());
+  std::uint32_t bits = digit<0>(tail.begin()) | digit<1>(tail.begin());
   if (tail.size() == 2) {
     out[0] = byte_of(bits >> 16U);
     return (bits & (kInvalid | 0xFFFFU)) == 0;
   }
-  bits |= digit<2>(tail.data());
+  bits |= digit<2>(tail.begin());
   if ((bits & (kInvalid | 0xFFU)) != 0) return false;
   out[0] = byte_of(bits >> 16U);
   out[1] = byte_of(bits >> 8U);
@@ -81,7 +81,7 @@ std::optional<std::string> decode_base64url(std::string_view text) {
   std::uint32_t invalid = 0;
   std::size_t at = 0;
   for (; at + 4 <= text.size(); at += 4, to += 3) {
-    const char* const four = text.data() + at;
+    const auto four = text.begin() + static_cast<std::ptrdiff_t>(at);
     const std::uint32_t bits = digit<0>(four) | digit<1>(four) | digit<2>(four) | digit<3>(four);
     invalid |= bits;
     to[0] = byte_of(bits >> 16U);

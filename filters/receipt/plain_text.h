@@ -16,8 +16,8 @@ bool is_plain(std::string_view text);
 /// that follow each other the first two stay. C0 controls are left to the quoting.
 std::string escaped(std::string_view text);
 
-/// Every character beyond visible ASCII as `\u{430}`; empty if none of them is of a script whose letters
-/// look like others (Greek, Cyrillic, full-width forms, …).
+/// Every character beyond visible ASCII as `\u{430}`; empty if none of them is of a script whose
+/// letters look like others (Greek, Cyrillic, full-width forms, …).
 std::string spelt(std::string_view text);
 
 }  // namespace mandated::receipt
