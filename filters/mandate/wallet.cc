@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -19,16 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr Clock::Duration kLookEvery = std::chrono::seconds(1);
-
-std::optional<std::string> read_file(const fs::path& path, std::size_t bytes_max) {
-  std::error_code error;
-  const std::uintmax_t size = fs::file_size(path, error);
-  if (error || size > bytes_max) return std::nullopt;
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) return std::nullopt;
-  return text;
-}
 
 std::vector<fs::path> chain_files(const std::string& folder) {
   std::vector<fs::path> files;

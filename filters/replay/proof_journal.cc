@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "proxy/base/file.h"
@@ -35,18 +37,6 @@ receipt::ReplayMemory::Seen seen_in(std::string_view record) {
   return seen;
 }
 
-Result<std::string> read_file(int descriptor, const std::string& path) {
-  std::string bytes;
-  std::array<char, 65536> buffer{};
-  while (true) {
-    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(Code::kStorage, path + ": " + std::strerror(errno));
-    if (count == 0) return bytes;
-    bytes.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ProofJournal>> ProofJournal::open(const std::string& path,
@@ -58,14 +48,15 @@ Result<std::unique_ptr<ProofJournal>> ProofJournal::open(const std::string& path
     const std::string name = path + "." + std::to_string(each);
     part.descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (part.descriptor < 0) return fail(Code::kStorage, name + ": " + std::strerror(errno));
-    TRY(const std::string bytes, read_file(part.descriptor, name));
-    part.records = bytes.size() / kRecordSize;
+    const std::optional<std::string> bytes = read_all(part.descriptor, SIZE_MAX);
+    if (!bytes) return fail(Code::kStorage, name + ": " + std::strerror(errno));
+    part.records = bytes->size() / kRecordSize;
     const std::size_t whole = part.records * kRecordSize;
-    if (whole < bytes.size() && ::ftruncate(part.descriptor, static_cast<off_t>(whole)) != 0)
+    if (whole < bytes->size() && ::ftruncate(part.descriptor, static_cast<off_t>(whole)) != 0)
       return fail(Code::kStorage, name + ": " + std::strerror(errno));
     for (std::size_t at = 0; at < whole; at += kRecordSize) {
       const receipt::ReplayMemory::Seen seen =
-          seen_in(std::string_view(bytes).substr(at, kRecordSize));
+          seen_in(std::string_view(*bytes).substr(at, kRecordSize));
       part.until = std::max(part.until, seen.until);
       if (seen.until >= now) memory.restore(seen);
     }

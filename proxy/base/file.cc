@@ -10,6 +10,31 @@
 
 namespace mandated {
 
+std::optional<std::string> read_all(int descriptor, std::size_t bytes_max) {
+  std::string bytes;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return std::nullopt;
+    if (count == 0) return bytes;
+    bytes.append(buffer.data(), static_cast<std::size_t>(count));
+    if (bytes.size() <= bytes_max) continue;
+    errno = EFBIG;
+    return std::nullopt;
+  }
+}
+
+std::optional<std::string> read_file(const std::string& path, std::size_t bytes_max) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return std::nullopt;
+  std::optional<std::string> bytes = read_all(descriptor, bytes_max);
+  const int why = errno;
+  ::close(descriptor);
+  errno = why;
+  return bytes;
+}
+
 bool write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());

@@ -3,12 +3,20 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "proxy/base/result.h"
 
 namespace mandated {
+
+/// All that follows, interrupted or not. nullopt when the system refuses (errno says why), or when
+/// that is more than `bytes_max` (EFBIG).
+std::optional<std::string> read_all(int descriptor, std::size_t bytes_max);
+/// The same of a whole file.
+std::optional<std::string> read_file(const std::string& path, std::size_t bytes_max);
 
 /// All of `bytes`, interrupted or not. False when the system refuses; errno says why, and a part
 /// may have been written.

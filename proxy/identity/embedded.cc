@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 
+#include "proxy/base/file.h"
 #include "proxy/identity/authority.h"
 #include "proxy/identity/pem.h"
 #include "proxy/identity/x509_svid.h"
@@ -66,14 +66,11 @@ Result<std::vector<Authority>> parse_authorities(std::string_view text) {
   return authorities;
 }
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Code::kStorage, path + ": cannot be opened");
-  std::string bytes(kBundleFileMax + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
-  if (bytes.size() > kBundleFileMax) return fail(Code::kStorage, path + ": larger than 1 MiB");
-  return bytes;
+Result<std::string> read_bundle(const std::string& path) {
+  std::optional<std::string> bytes = read_file(path, kBundleFileMax);
+  if (bytes) return std::move(*bytes);
+  return fail(Code::kStorage,
+              path + (errno == EFBIG ? ": larger than 1 MiB" : ": cannot be opened"));
 }
 
 Failure with_context(const std::string& where, Error error) {
@@ -231,7 +228,7 @@ Result<Bundles> EmbeddedSvidSource::read_bundles() const {
     if (name == trust_domain_->trust_domain()) {
       return fail(Code::kInvalidConfig, path + ": our own trust domain's bundle is not for a file");
     }
-    TRY(const std::string text, read_file(path));
+    TRY(const std::string text, read_bundle(path));
     Result<std::vector<std::string>> certificates = parse_pem_certificates(text);
     if (!certificates) return with_context(path, certificates.error());
     bundles[name] = std::move(*certificates);

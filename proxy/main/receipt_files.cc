@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <charconv>
@@ -45,16 +44,10 @@ tl::unexpected<std::string> system_error(const std::string& path, std::string_vi
 Read<std::string> read_file(const std::string& path) {
   const Descriptor file(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return system_error(path, "open");
-  std::string text;
-  std::array<char, 65536> block;
-  while (true) {
-    const ssize_t size = ::read(file.get(), block.data(), block.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return system_error(path, "read");
-    if (size == 0) return text;
-    text.append(block.data(), static_cast<std::size_t>(size));
-    if (text.size() > kFileBytesMax) return tl::unexpected(path + " is longer than 4 MiB");
-  }
+  std::optional<std::string> text = read_all(file.get(), kFileBytesMax);
+  if (text) return std::move(*text);
+  if (errno == EFBIG) return tl::unexpected(path + " is longer than 4 MiB");
+  return system_error(path, "read");
 }
 
 Read<std::string> read_argument(const std::string& argument) {

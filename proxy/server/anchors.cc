@@ -1,12 +1,12 @@
 #include "proxy/server/anchors.h"
 
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "filters/receipt/anchor.h"
+#include "proxy/base/file.h"
 #include "proxy/json/json.h"
 
 namespace mandated::server {
@@ -16,12 +16,9 @@ namespace {
 constexpr std::size_t kFileBytesMax = 1U << 20U;
 
 Result<std::string> read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kFileBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.eof()) return fail(Code::kInvalidConfig, "cannot be read, or is longer than 1 MiB");
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return text;
+  std::optional<std::string> text = read_file(path, kFileBytesMax);
+  if (!text) return fail(Code::kInvalidConfig, "cannot be read, or is longer than 1 MiB");
+  return std::move(*text);
 }
 
 Result<receipt::Anchor> parse_anchor(const std::string& text) {

@@ -1,9 +1,11 @@
 #include "proxy/server/web_roots.h"
 
 #include <filesystem>
-#include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "proxy/base/file.h"
 
 namespace mandated::server {
 
@@ -26,12 +28,9 @@ Result<tls::WebRootsPtr> read_web_roots(const std::string& path, std::string_vie
   const auto unfit = [&](const std::string& why) {
     return fail(Code::kInvalidConfig, std::string(member) + " (" + path + "): " + why);
   };
-  std::ifstream file(path, std::ios::binary);
-  std::string pem(kFileBytesMax + 1, '\0');
-  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
-  if (!file.eof()) return unfit("cannot be read, or is longer than 16 MiB");
-  pem.resize(static_cast<std::size_t>(file.gcount()));
-  auto roots = tls::parse_web_roots(pem);
+  const std::optional<std::string> pem = read_file(path, kFileBytesMax);
+  if (!pem) return unfit("cannot be read, or is longer than 16 MiB");
+  auto roots = tls::parse_web_roots(*pem);
   if (!roots) return unfit(roots.error().text);
   return std::move(*roots);
 }

@@ -1,22 +1,23 @@
-// Files of secrets: read as they are meant, and not at all when others can read them.
+// Whole files, and files of secrets: not read at all when others can read them.
 #include "proxy/base/file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
 namespace mandated {
 namespace {
 
-class SecretTest : public testing::Test {
+class FileTest : public testing::Test {
  protected:
-  SecretTest() {
+  FileTest() {
     std::string name = testing::TempDir() + "secret-XXXXXX";
     folder_ = ::mkdtemp(name.data());
   }
-  ~SecretTest() override { std::filesystem::remove_all(folder_); }
+  ~FileTest() override { std::filesystem::remove_all(folder_); }
 
   Result<std::string> read(const std::string& text, mode_t mode) const {
     const std::string path = folder_ + "/secret";
@@ -28,14 +29,14 @@ class SecretTest : public testing::Test {
   std::string folder_;
 };
 
-TEST_F(SecretTest, IsReadWithoutTheLinesEnd) {
+TEST_F(FileTest, ASecretIsReadWithoutTheLinesEnd) {
   EXPECT_EQ(read("swordfish", 0600), "swordfish");
   EXPECT_EQ(read("swordfish\n", 0400), "swordfish");
   EXPECT_EQ(read("sword fish \r\n", 0600), "sword fish ");
   EXPECT_EQ(read(std::string(1024, 'x') + "\r\n", 0600), std::string(1024, 'x'));
 }
 
-TEST_F(SecretTest, IsRefusedWhenItIsNoneOrNobodysSecret) {
+TEST_F(FileTest, ASecretIsRefusedWhenItIsNoneOrNobodysSecret) {
   for (const mode_t mode : {0640U, 0604U, 0620U, 0601U}) {
     const Result<std::string> secret = read("swordfish", mode);
     ASSERT_FALSE(secret) << mode;
@@ -47,6 +48,19 @@ TEST_F(SecretTest, IsRefusedWhenItIsNoneOrNobodysSecret) {
   }
   EXPECT_FALSE(read_secret(folder_));
   EXPECT_FALSE(read_secret(folder_ + "/missing"));
+}
+
+TEST_F(FileTest, AWholeFileIsReadUpToItsBound) {
+  const std::string path = folder_ + "/file";
+  const std::string text = std::string(100000, 'x') + std::string(1, '\0') + "end";
+  std::ofstream(path, std::ios::binary) << text;
+  EXPECT_EQ(read_file(path, text.size()), text);
+  EXPECT_EQ(read_file(path, text.size() - 1), std::nullopt);
+  EXPECT_EQ(errno, EFBIG);
+  EXPECT_EQ(read_file(path + "s", 1), std::nullopt);
+  EXPECT_EQ(errno, ENOENT);
+  EXPECT_EQ(read_file(folder_, 1), std::nullopt);
+  EXPECT_EQ(errno, EISDIR);
 }
 
 }  // namespace
