@@ -5,12 +5,12 @@
 #include <openssl/nid.h>
 #include <openssl/x509.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "proxy/identity/certificate.h"
+#include "proxy/identity/certificate_path.h"
 
 namespace mandated::identity {
 
@@ -18,7 +18,6 @@ namespace {
 
 using Fault = TrustStore::Fault;
 using Refusal = TrustStore::Refusal;
-using Certificates = std::vector<bssl::UniquePtr<X509>>;
 
 constexpr std::size_t kChainMax = 5;
 constexpr std::size_t kCertificateMax = 16384;
@@ -93,22 +92,6 @@ tl::expected<void, Refusal> check_leaf_usage(const X509* leaf, Purpose purpose) 
   return {};
 }
 
-Fault fault_of(int error) {
-  switch (error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return Fault::kExpired;
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_CERT_UNTRUSTED:
-      return Fault::kUnknownAuthority;
-    default:
-      return Fault::kBadCertificate;
-  }
-}
-
 tl::expected<Certificates, Refusal> parse_chain(std::span<const std::string_view> chain_der) {
   if (chain_der.empty()) return bad("no certificate was presented");
   if (chain_der.size() > kChainMax) return bad("the chain has more than 5 certificates");
@@ -143,42 +126,27 @@ tl::expected<void, Refusal> check_signer_id(const X509* signer, std::string_view
   return {};
 }
 
-/// RFC 5280 path validation; gives the time at which the first certificate of the path expires.
+/// Gives the time at which the first certificate of the path expires.
 tl::expected<Clock::WallTime, Refusal> check_path(X509_STORE* store, const Certificates& chain,
                                                   std::string_view trust_domain, Purpose purpose,
                                                   Clock::WallTime now) {
-  const bssl::UniquePtr<STACK_OF(X509)> intermediates(sk_X509_new_null());
-  for (std::size_t i = 1; i < chain.size(); ++i) {
-    if (!bssl::PushToStack(intermediates.get(), bssl::UpRef(chain[i]))) return bad("no memory");
-  }
-  const bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
-  if (!context ||
-      X509_STORE_CTX_init(context.get(), store, chain.front().get(), intermediates.get()) != 1) {
-    return bad("no memory");
-  }
-  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time_posix(rules, to_posix(now));
-  X509_VERIFY_PARAM_set_depth(rules, kChainMax);
-  X509_VERIFY_PARAM_set_purpose(
-      rules, purpose == Purpose::kClient ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
-  // A bundle may hold an intermediate as its anchor (Trust-Domain-and-Bundle standard 4.1); make()
-  // saw to it that every member is a CA.
-  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
-  if (X509_verify_cert(context.get()) != 1) {
-    const int error = X509_STORE_CTX_get_error(context.get());
-    return refuse(fault_of(error), X509_verify_cert_error_string(error));
-  }
-  Clock::WallTime expires = Clock::WallTime::max();
-  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context.get());
-  for (std::size_t i = 0; i < sk_X509_num(path); ++i) {
-    const X509* certificate = sk_X509_value(path, i);
-    expires = std::min(expires, not_after(certificate));
-    if (i == 0) continue;
-    if (auto checked = check_signer_id(certificate, trust_domain); !checked) {
+  auto path = find_path(store, chain, [&](X509_VERIFY_PARAM* rules) {
+    X509_VERIFY_PARAM_set_time_posix(rules, to_posix(now));
+    X509_VERIFY_PARAM_set_depth(rules, kChainMax);
+    X509_VERIFY_PARAM_set_purpose(
+        rules, purpose == Purpose::kClient ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
+    // A bundle may hold an intermediate as its anchor (Trust-Domain-and-Bundle standard 4.1);
+    // make() saw to it that every member is a CA.
+    X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
+    return true;
+  });
+  if (!path) return tl::unexpected(std::move(path).error());
+  for (std::size_t i = 1; i < path->size(); ++i) {
+    if (auto checked = check_signer_id((*path)[i].get(), trust_domain); !checked) {
       return tl::unexpected(std::move(checked).error());
     }
   }
-  return expires;
+  return first_expiry(*path);
 }
 
 Result<void> add_anchor(X509_STORE* store, const std::string& trust_domain,

@@ -4,21 +4,21 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "proxy/identity/certificate.h"
+#include "proxy/identity/certificate_path.h"
 #include "proxy/identity/pem.h"
 
 namespace mandated::tls {
 
 namespace {
 
+using identity::Certificates;
 using identity::TrustStore;
 using Fault = TrustStore::Fault;
 using Refusal = TrustStore::Refusal;
-using Certificates = std::vector<bssl::UniquePtr<X509>>;
 
 constexpr std::size_t kChainMax = 10;
 constexpr std::size_t kCertificateMax = 32768;
@@ -28,21 +28,6 @@ tl::unexpected<Refusal> refuse(Fault fault, std::string text) {
 }
 tl::unexpected<Refusal> bad(std::string text) {
   return refuse(Fault::kBadCertificate, std::move(text));
-}
-
-Fault fault_of(int error) {
-  switch (error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return Fault::kExpired;
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return Fault::kUnknownAuthority;
-    default:
-      return Fault::kBadCertificate;
-  }
 }
 
 tl::expected<Certificates, Refusal> parse_chain(std::span<const std::string_view> chain_der) {
@@ -97,26 +82,11 @@ tl::expected<Clock::WallTime, Refusal> WebRoots::verify(std::span<const std::str
                                                         Clock::WallTime now) const {
   const auto chain = parse_chain(chain_der);
   if (!chain) return tl::unexpected(chain.error());
-  const bssl::UniquePtr<STACK_OF(X509)> intermediates(sk_X509_new_null());
-  for (std::size_t i = 1; i < chain->size(); ++i) {
-    if (!bssl::PushToStack(intermediates.get(), bssl::UpRef((*chain)[i]))) return bad("no memory");
-  }
-  const bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
-  if (!context || X509_STORE_CTX_init(context.get(), store_.get(), chain->front().get(),
-                                      intermediates.get()) != 1) {
-    return bad("no memory");
-  }
-  if (!set_rules(X509_STORE_CTX_get0_param(context.get()), host, now)) return bad("no memory");
-  if (X509_verify_cert(context.get()) != 1) {
-    const int error = X509_STORE_CTX_get_error(context.get());
-    return refuse(fault_of(error), host + ": " + X509_verify_cert_error_string(error));
-  }
-  Clock::WallTime expires = Clock::WallTime::max();
-  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context.get());
-  for (std::size_t i = 0; i < sk_X509_num(path); ++i) {
-    const X509* certificate = sk_X509_value(path, i);
-    expires = std::min(expires, identity::not_after(certificate));
-    if (i + 1 == sk_X509_num(path)) break;  // the root is believed as it is
+  const auto path = identity::find_path(
+      store_.get(), *chain, [&](X509_VERIFY_PARAM* rules) { return set_rules(rules, host, now); });
+  if (!path) return refuse(path.error().fault, host + ": " + path.error().text);
+  for (std::size_t i = 0; i + 1 < path->size(); ++i) {  // the root is believed as it is
+    const X509* certificate = (*path)[i].get();
     if (const std::string_view weakness = identity::key_weakness(certificate); !weakness.empty()) {
       return bad(host + ": " + std::string(weakness));
     }
@@ -124,7 +94,7 @@ tl::expected<Clock::WallTime, Refusal> WebRoots::verify(std::span<const std::str
       return bad(host + ": it is signed by a weak or unknown algorithm");
     }
   }
-  return expires;
+  return identity::first_expiry(*path);
 }
 
 Result<WebRootsPtr> parse_web_roots(std::string_view pem) { return WebRoots::parse(pem); }
