@@ -450,7 +450,7 @@ Config read(const Cursor& root, const Folder& folder) {
   if (!root.has("filters")) config.filters = {{"mandate"}};
   root.member("fetch", [&](const Cursor& one) {
     one.text("ca_file", config.fetch.ca_file);
-    if (!config.fetch.ca_file.empty()) folder.resolve(config.fetch.ca_file);
+    folder.resolve(config.fetch.ca_file);
   });
   root.member("audit", [&](const Cursor& one) { config.audit = read_audit(one, folder); });
   if (config.receipts.ledger.empty() && !config.receipts.valkey)

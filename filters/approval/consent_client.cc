@@ -40,15 +40,6 @@ Result<json::Document> read_object(const std::string& body) {
   return std::move(*document);
 }
 
-// Characters that can stand in a path as they are.
-bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= kIdBytesMax &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_';
-         });
-}
-
 // It is shown to people and to agents: a plain address of a page, nothing that could run.
 bool is_page(std::string_view url) {
   return url.size() <= kUrlBytesMax &&
@@ -74,6 +65,14 @@ Result<Answer> read_answer(const json::Value& root) {
 
 }  // namespace
 
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kIdBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+         });
+}
+
 Task<Result<Asked>> put_question(fetch::Fetcher& fetcher, std::string_view consent_url,
                                  const receipt::AskedCall& call,
                                  const receipt::Approvers& approvers, Clock::Time deadline) {
@@ -90,7 +89,7 @@ Task<Result<Asked>> put_question(fetch::Fetcher& fetcher, std::string_view conse
   CO_TRY(const json::Document document, read_object(response.body));
   const auto id = document.root().find_string("id");
   const auto url = document.root().find_string("url");
-  if (!id || !url || !is_id(*id) || !is_page(*url))
+  if (!id || !url || !is_request_id(*id) || !is_page(*url))
     co_return tl::unexpected(strange("did not say where the question stands"));
   co_return Asked{std::string(*id), std::string(*url)};
 }

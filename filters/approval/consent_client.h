@@ -14,6 +14,9 @@
 
 namespace mandated {
 
+/// Whether it can stand in the path of a request to the service as it is.
+bool is_request_id(std::string_view text);
+
 /// A question that was put to people.
 struct Asked {
   std::string id;

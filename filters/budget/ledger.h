@@ -34,14 +34,16 @@ class Ledger {
       std::span<const receipt::Charge> charges) = 0;
 };
 
+/// How long an account outlives its receipt: clocks may be set back, and replicas' differ.
+constexpr receipt::Seconds kAccountKeptAfterExpiry = 86400;
+
 /// A ledger in an SQLite file (mode 0600), written and synced by a thread of its own before
-/// charge() returns, many calls at once. Processes that share the file share the budgets. Accounts
-/// are forgotten a day after their receipt expired, in case a clock was set back. kStorage where
-/// the file cannot be opened or is another kind of file.
+/// charge() returns, many calls at once. Processes that share the file share the budgets. kStorage
+/// where the file cannot be opened or is another kind of file.
 Result<std::unique_ptr<Ledger>> open_ledger(const std::string& path);
 
 /// A ledger that all share who ask the same server under the same prefix. Of one worker; takes the
-/// client's script. Accounts are forgotten a day after their receipt expired.
+/// client's script.
 std::unique_ptr<Ledger> make_valkey_ledger(valkey::Client& client, Rng& rng, std::string prefix);
 
 /// A ledger that a restart forgets: for tests and the simulator. Safe from any thread.

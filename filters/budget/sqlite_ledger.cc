@@ -20,7 +20,6 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr std::size_t kQueueMax = 65536;
-constexpr receipt::Seconds kKeptAfterExpiry = 86400;
 constexpr receipt::Seconds kBetweenPurges = 60;
 
 enum class Work : std::uint8_t { kCharge, kGiveBack, kRead };
@@ -145,7 +144,7 @@ class Database {
   Result<void> purge(receipt::Seconds now) {
     if (now < next_purge_) return {};
     next_purge_ = now + kBetweenPurges;
-    sqlite3_bind_double(purge_.get(), 1, now - kKeptAfterExpiry);
+    sqlite3_bind_double(purge_.get(), 1, now - kAccountKeptAfterExpiry);
     return run(purge_);
   }
 

@@ -12,8 +12,6 @@ namespace mandated {
 
 namespace {
 
-// How long an account outlives its receipt, by the server's clock: no replica's may be so far off.
-constexpr receipt::Seconds kKeptAfterExpiry = 86400;
 constexpr receipt::Seconds kLongest = 366.0 * 86400;
 
 // KEYS: the charge's own key, then the accounts. ARGV: "charge" or "return", then the cost, the
@@ -98,7 +96,7 @@ class ValkeyLedger final : public Ledger {
       const receipt::Seconds left = std::clamp(charge.expires - now, 0.0, kLongest);
       words.push_back(std::to_string(charge.cost));
       words.push_back(std::to_string(charge.limit));
-      words.push_back(std::to_string(std::llround(left + kKeptAfterExpiry)));
+      words.push_back(std::to_string(std::llround(left + kAccountKeptAfterExpiry)));
     }
     CO_TRY(const valkey::Reply reply, co_await client_.run(std::move(words), repeat));
     if (reply.kind != valkey::Reply::Kind::kInteger || reply.integer < 0) {

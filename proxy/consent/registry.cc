@@ -5,6 +5,7 @@
 #include "filters/receipt/anchor.h"
 #include "filters/receipt/digest.h"
 #include "filters/receipt/mandate.h"
+#include "proxy/http/field_rules.h"
 #include "proxy/json/json.h"
 #include "proxy/json/writer.h"
 
@@ -37,10 +38,9 @@ std::string name_of(std::string_view file) {
 std::string name_from(std::string_view user) {
   const std::size_t colon = user.find(':');
   std::string name;
-  for (const char each : user.substr(colon + 1)) {
-    const char lower = each >= 'A' && each <= 'Z' ? static_cast<char>(each - 'A' + 'a') : each;
-    const bool fits = is_name_character(lower) && (!name.empty() || (lower != '-' && lower != '.'));
-    if (fits) name.push_back(lower);
+  for (const char each : http::to_lower(user.substr(colon + 1))) {
+    const bool fits = is_name_character(each) && (!name.empty() || (each != '-' && each != '.'));
+    if (fits) name.push_back(each);
     if (!fits && !name.empty() && name.back() != '-') name.push_back('-');
   }
   constexpr std::size_t kRoomForNumber = 8;

@@ -5,6 +5,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "proxy/http/field_rules.h"
+
 namespace mandated::fetch {
 
 namespace {
@@ -16,16 +18,8 @@ Failure malformed(std::string_view url, std::string_view why) {
               "the URL '" + std::string(url.substr(0, kUrlBytesMax)) + "' " + std::string(why));
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char each) {
-    return each >= 'A' && each <= 'Z' ? static_cast<char>(each - 'A' + 'a') : each;
-  });
-  return result;
-}
-
 bool is_plain_path(std::string_view path) {
-  const std::string folded = lower(path);
+  const std::string folded = http::to_lower(path);
   constexpr std::array<std::string_view, 3> kEncoded = {"%2e", "%2f", "%5c"};
   if (std::any_of(kEncoded.begin(), kEncoded.end(),
                   [&](std::string_view each) { return folded.find(each) != std::string::npos; })) {
@@ -62,7 +56,7 @@ Result<Target> parse_target(std::string_view url) {
   std::string port(view_of(parsed->port()));
   if (!parsed->has_port()) port = default_port;
   const auto address = net::Address::parse(std::string(host) + ":" + port);
-  if (!address || address->port == 0 || lower(host) != host) {
+  if (!address || address->port == 0 || http::to_lower(host) != host) {
     return malformed(url, "names no host and port as they are written plainly");
   }
   target.address = *address;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "filters/approval/consent_client.h"
 #include "proxy/json/writer.h"
 #include "proxy/local/requests.h"
 
@@ -12,16 +13,7 @@ namespace {
 constexpr int kPatience = 10;  // seconds beyond those that the service was asked to wait
 // A wait is asked for in pieces, so that a drain need not wait for all of it.
 constexpr int kPiece = 2;
-constexpr std::size_t kIdBytesMax = 128;
 constexpr std::size_t kDetailBytesMax = 1024;
-
-bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= kIdBytesMax &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_';
-         });
-}
 
 tl::unexpected<Answer> unusable(std::string_view why) {
   return problem(502, "consent_unavailable",
@@ -71,7 +63,7 @@ Task<Outcome<Answer>> Consent::ask(std::string body) {
   const auto url = document.root().find_string("url");
   const json::Value* expires = document.root().find("expires");
   const bool shown = url && (url->starts_with("https://") || url->starts_with("http://"));
-  if (!id || !is_id(*id) || !shown || expires == nullptr || !expires->is_number())
+  if (!id || !is_request_id(*id) || !shown || expires == nullptr || !expires->is_number())
     co_return unusable("its answer names no request");
   json::ObjectWriter answer;
   answer.text("id", *id).text("url", *url).number("expires", expires->number());
@@ -79,7 +71,7 @@ Task<Outcome<Answer>> Consent::ask(std::string body) {
 }
 
 Task<Outcome<Consent::State>> Consent::look(std::string id, int wait) {
-  if (!is_id(id)) co_return problem(404, "not_found", "No request has this id.");
+  if (!is_request_id(id)) co_return problem(404, "not_found", "No request has this id.");
   State state;
   while (true) {
     const int piece = std::min(wait, kPiece);

@@ -1,11 +1,11 @@
 #include "proxy/server/exchange.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 #include <variant>
 
 #include "proxy/base/log.h"
+#include "proxy/http/field_rules.h"
 #include "proxy/protocol/elicitation.h"
 #include "proxy/protocol/mcp.h"
 #include "proxy/protocol/sse.h"
@@ -26,10 +26,8 @@ constexpr Clock::Duration kLastWord = std::chrono::seconds(2);
 bool has_type(const http::ResponseHead& head, std::string_view type) {
   const std::optional<std::string_view> value = head.fields.single("content-type");
   if (!value) return false;
-  std::string essence(value->substr(0, value->find(';')));
+  std::string essence = http::to_lower(value->substr(0, value->find(';')));
   while (!essence.empty() && essence.back() == ' ') essence.pop_back();
-  std::transform(essence.begin(), essence.end(), essence.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return essence == type;
 }
 

@@ -72,7 +72,6 @@ class Worker {
   Shared& shared() { return shared_; }
   Clock& clock() { return clock_; }
   Rng& rng() { return rng_; }
-  fetch::Fetcher& fetcher() { return *fetcher_; }
   Ledger& ledger() { return *ledger_; }
   Gate& gate() { return gate_; }
   const FilterChain& filters() const { return *filters_; }
