@@ -7,41 +7,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "tests/support/fake_stream.h"
+
 namespace mandated::admin {
 namespace {
 
-class FakeStream final : public http::ServerStream {
- public:
-  FakeStream(std::string method, std::string target) {
-    head_.method = std::move(method);
-    head_.target = std::move(target);
-  }
-  const http::RequestHead& head() const override { return head_; }
-  http::Body& body() override { return body_; }
-  Task<Result<void>> respond(const http::ResponseHead& head, bool end) override {
-    response = head;
-    ended = end;
-    if (gone) co_return fail(Code::kReset, Side::kDownstream, "gone");
-    co_return Result<void>();
-  }
-  Task<Result<void>> send(std::string_view data, bool end) override {
-    sent += data;
-    ended = end;
-    co_return Result<void>();
-  }
-  void reset() override {}
-  void close_connection_after() override {}
-  void on_gone(std::function<void()>) override {}
-
-  http::ResponseHead response;
-  std::string sent;
-  bool ended = false;
-  bool gone = false;
-
- private:
-  http::RequestHead head_;
-  http::StringBody body_{""};
-};
+using test::FakeStream;
 
 class AdminTest : public testing::Test {
  protected:
@@ -123,7 +94,7 @@ TEST_F(AdminTest, OtherMethodsAndPaths) {
 
 TEST_F(AdminTest, APeerThatIsGoneGetsNothingMore) {
   FakeStream stream("GET", "/live");
-  stream.gone = true;
+  stream.is_gone = true;
   handle(stream);
   EXPECT_EQ(stream.sent, "");
 }

@@ -1,44 +1,25 @@
 // `mandated consent`: what it prints, and what it leaves in the folder.
 #include "proxy/main/consent_commands.h"
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <regex>
 
 #include "proxy/main/receipt_files.h"
+#include "tests/support/run_command.h"
 #include "tests/unit/consent/fixture.h"
 
 namespace mandated {
 namespace {
 
 using consent::Registry;
+using test::Outcome;
 using testing::HasSubstr;
-
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
 
 class ConsentCommands : public testing::Test {
  protected:
   Outcome run(std::vector<std::string> words) const {
     words.insert(words.begin(), "consent");
     words.insert(words.end(), {"--folder", folder_.path()});
-    CLI::App app("mandated");
-    Outcome outcome;
-    add_consent_commands(app, outcome.code);
-    std::reverse(words.begin(), words.end());  // as CLI11 wants them
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(words);
-    } catch (const CLI::ParseError& error) {
-      outcome.code = app.exit(error);
-    }
-    outcome.out = testing::internal::GetCapturedStdout();
-    outcome.err = testing::internal::GetCapturedStderr();
-    return outcome;
+    return test::run_command(add_consent_commands, words);
   }
 
   consent::test::Folder folder_;

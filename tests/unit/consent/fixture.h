@@ -13,12 +13,14 @@
 #include <utility>
 
 #include "proxy/consent/handler.h"
+#include "tests/support/fake_stream.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_rng.h"
 #include "tests/unit/receipt/authenticator.h"
 
 namespace mandated::consent::test {
 
+using mandated::test::FakeStream;
 using mandated::test::SimClock;
 using mandated::test::SimRng;
 using receipt::forge::Json;
@@ -96,42 +98,6 @@ inline Json receipt_question() {
           {"intent", "read the reports"}};
 }
 
-class FakeStream final : public http::ServerStream {
- public:
-  FakeStream(std::string method, std::string target, std::string body) : body_(std::move(body)) {
-    head_.method = std::move(method);
-    head_.target = std::move(target);
-    head_.scheme = "http";
-    head_.authority = "receipts.example.org";
-  }
-  const http::RequestHead& head() const override { return head_; }
-  http::Body& body() override { return body_; }
-  Task<Result<void>> respond(const http::ResponseHead& head, bool end) override {
-    response = head;
-    ended = end;
-    co_return Result<void>();
-  }
-  Task<Result<void>> send(std::string_view data, bool end) override {
-    sent += data;
-    ended = end;
-    co_return Result<void>();
-  }
-  void reset() override {}
-  void close_connection_after() override {}
-  void on_gone(std::function<void()> callback) override { gone = std::move(callback); }
-
-  Json json() const { return Json::parse(sent); }
-
-  http::RequestHead head_;
-  http::ResponseHead response;
-  std::string sent;
-  bool ended = false;
-  std::function<void()> gone;
-
- private:
-  http::StringBody body_;
-};
-
 class ServiceTest : public testing::Test {
  protected:
   ServiceTest()
@@ -158,9 +124,11 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<FakeStream> stream(const std::string& method, const std::string& target,
                                      const std::string& body = {}) const {
     auto made = std::make_unique<FakeStream>(method, target, body);
+    made->request.scheme = "http";
+    made->request.authority = "receipts.example.org";
     if (method != "POST") return made;
-    made->head_.fields.set("content-type", "application/json");
-    made->head_.fields.set("origin", std::string(kOrigin));
+    made->request.fields.set("content-type", "application/json");
+    made->request.fields.set("origin", std::string(kOrigin));
     return made;
   }
 

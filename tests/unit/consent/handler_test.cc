@@ -400,7 +400,7 @@ TEST_F(HandlerTest, OthersAreNotAnswered) {
   for (const auto& [method, target] : targets) {
     for (const auto& bend : bends) {
       auto request = stream(method, target, receipt_question().dump());
-      bend(request->head_);
+      bend(request->request);
       start(*request);
       EXPECT_EQ(request->response.status, 403) << method << " " << target;
     }
@@ -416,12 +416,12 @@ TEST_F(HandlerTest, AnswersComeFromThePageOnly) {
        {"/requests/" + id + "/signature", "/requests/" + id + "/refusal",
         std::string("/registrations"), "/registrations/" + id}) {
     auto request = stream("POST", target, alice_.answer(challenge(id, alice_)).dump());
-    request->head_.fields.remove("origin");
+    request->request.fields.remove("origin");
     start(*request);
     EXPECT_EQ(request->response.status, 403) << target;
   }
   auto agent = stream("POST", "/requests", receipt_question().dump());
-  agent->head_.fields.remove("origin");
+  agent->request.fields.remove("origin");
   start(*agent);
   EXPECT_EQ(agent->response.status, 201) << "agents are no browsers";
 }

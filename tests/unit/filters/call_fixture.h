@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "filters/filter.h"
@@ -80,6 +81,14 @@ struct CallFixture {
     const receipt::ChainPtr verified = *receipt::verify_chain(views, anchors, kNow);
     made.call.proof =
         receipt::prove(*verified, holder, made.call.tool, *made.call.arguments, kTool, at);
+  }
+
+  void give_wallet(std::vector<Wallet::Entry> entries) {
+    auto held = std::make_shared<Wallet>();
+    held->key = holder;
+    held->entries = std::move(entries);
+    wallet = std::make_unique<FixedWallet>(std::move(held));
+    route.mandate.mode = config::MandateMode::kAttach;
   }
 
   FilterDeps deps() {

@@ -25,13 +25,6 @@ class MandateTest : public testing::Test {
     }
     return "pass";
   }
-  void give_wallet(std::vector<Wallet::Entry> entries) {
-    auto wallet = std::make_shared<Wallet>();
-    wallet->key = call_.holder;
-    wallet->entries = std::move(entries);
-    call_.wallet = std::make_unique<FixedWallet>(std::move(wallet));
-    call_.route.mandate.mode = config::MandateMode::kAttach;
-  }
 
   CallFixture call_;
   std::unique_ptr<const Filter> filter_;
@@ -156,7 +149,7 @@ TEST_F(MandateTest, TheWalletAttachesTheNarrowestReceiptAndItsProof) {
   const std::vector<std::string> wide = call_.chain();
   const std::vector<std::string> narrow =
       call_.chain(R"({"read_file":{"path":{"constraint_type":"exact","value":"/data/a"}}})");
-  give_wallet({{"wide.json", wide}, {"narrow.json", narrow}});
+  call_.give_wallet({{"wide.json", wide}, {"narrow.json", narrow}});
   Exchange exchange = call_.exchange();
   EXPECT_EQ(decide(exchange), "pass");
   EXPECT_EQ(exchange.receipts, narrow);
@@ -170,7 +163,7 @@ TEST_F(MandateTest, TheWalletAttachesTheNarrowestReceiptAndItsProof) {
 }
 
 TEST_F(MandateTest, TheWalletIsNotPassedOnToWhoDoesNotEnforce) {
-  give_wallet({{"a.json", call_.chain()}});
+  call_.give_wallet({{"a.json", call_.chain()}});
   Exchange exchange = call_.exchange();
   EXPECT_EQ(decide(exchange), "pass");
   EXPECT_TRUE(exchange.receipts.empty());
@@ -178,7 +171,7 @@ TEST_F(MandateTest, TheWalletIsNotPassedOnToWhoDoesNotEnforce) {
 }
 
 TEST_F(MandateTest, TheNearestReceiptSaysWhyNot) {
-  give_wallet({{"a.json", call_.chain(R"({"other":{}})")}, {"b.json", call_.chain()}});
+  call_.give_wallet({{"a.json", call_.chain(R"({"other":{}})")}, {"b.json", call_.chain()}});
   Exchange exchange = call_.exchange("read_file", R"({"path":"/etc/passwd"})");
   EXPECT_EQ(decide(exchange), "argument_denied");
   Exchange unknown = call_.exchange("write_file");
@@ -186,7 +179,7 @@ TEST_F(MandateTest, TheNearestReceiptSaysWhyNot) {
 }
 
 TEST_F(MandateTest, AnEmptyWalletHasNoReceipt) {
-  give_wallet({});
+  call_.give_wallet({});
   Exchange exchange = call_.exchange();
   EXPECT_EQ(decide(exchange), "no_receipt");
 }
@@ -194,14 +187,14 @@ TEST_F(MandateTest, AnEmptyWalletHasNoReceipt) {
 TEST_F(MandateTest, AReceiptOfAnotherHolderInTheWalletIsOfNoUse) {
   receipt::Grant grant = call_.grant();
   grant.holder = receipt::PrivateKey::generate(receipt::KeyType::kP256).public_key();
-  give_wallet(
+  call_.give_wallet(
       {{"a.json", {*receipt::issue_root(grant, "https://alice.test.example", call_.person)}}});
   Exchange exchange = call_.exchange();
   EXPECT_EQ(decide(exchange), "wrong_holder");
 }
 
 TEST_F(MandateTest, ACallThatBringsItsOwnReceiptIsCheckedBesideTheAgentToo) {
-  give_wallet({{"a.json", call_.chain()}});
+  call_.give_wallet({{"a.json", call_.chain()}});
   call_.upstream.receipts = config::ReceiptForwarding::kPass;
   Exchange exchange = call_.exchange("delete_file");
   call_.attach(exchange, call_.chain());
@@ -209,7 +202,7 @@ TEST_F(MandateTest, ACallThatBringsItsOwnReceiptIsCheckedBesideTheAgentToo) {
 }
 
 TEST_F(MandateTest, AProofThatPassesOnIsRememberedByTheFarSideOnly) {
-  give_wallet({});
+  call_.give_wallet({});
   call_.upstream.receipts = config::ReceiptForwarding::kPass;
   Exchange first = call_.exchange();
   call_.attach(first, call_.chain());
@@ -351,7 +344,7 @@ TEST_F(BudgetTest, TheWalletsNextReceiptIsTakenWhenOneIsSpent) {
   const auto narrow =
       root(R"("budget":{"calls":1})", R"({"read_file":{"path":{"constraint_type":"wildcard"}}})");
   const auto wide = root(R"("budget":{"calls":1})");
-  give_wallet({Wallet::Entry{"wide", wide}, Wallet::Entry{"narrow", narrow}});
+  call_.give_wallet({Wallet::Entry{"wide", wide}, Wallet::Entry{"narrow", narrow}});
   const auto call = [&](std::size_t tools) {
     Exchange exchange = call_.exchange();
     const std::string decided = decide(exchange);

@@ -49,13 +49,6 @@ class RevocationTest : public testing::Test {
                          "}";
     return {*receipt::issue_root(grant, "https://alice.test.example", call_.person)};
   }
-  void give_wallet(std::vector<Wallet::Entry> entries) {
-    auto wallet = std::make_shared<Wallet>();
-    wallet->key = call_.holder;
-    wallet->entries = std::move(entries);
-    call_.wallet = std::make_unique<FixedWallet>(std::move(wallet));
-    call_.route.mandate.mode = config::MandateMode::kAttach;
-  }
 
   static Task<void> store(Task<Verdict> task, std::optional<Verdict>& outcome) {
     outcome = co_await std::move(task);
@@ -150,7 +143,7 @@ constexpr char kReadOnly[] = R"({"read_file":{"path":{"constraint_type":"wildcar
 
 TEST_F(RevocationTest, TheWalletsNextReceiptIsTakenWhenOneIsRevoked) {
   publish({3});
-  give_wallet({{"narrow", chain(3, kReadOnly)}, {"wide", chain(2)}});
+  call_.give_wallet({{"narrow", chain(3, kReadOnly)}, {"wide", chain(2)}});
   Exchange exchange = call_.exchange();
   EXPECT_EQ(decide(exchange), "pass");
   ASSERT_EQ(exchange.chains.size(), 1U);
@@ -163,7 +156,7 @@ TEST_F(RevocationTest, TheWalletsNextReceiptIsTakenWhenOneIsRevoked) {
 
 TEST_F(RevocationTest, TheWalletShowsWhatStillStands) {
   publish({3});
-  give_wallet({{"narrow", chain(2, kReadOnly)}, {"wide", chain(3)}});
+  call_.give_wallet({{"narrow", chain(2, kReadOnly)}, {"wide", chain(3)}});
   call_.upstream.receipts = config::ReceiptForwarding::kPass;
   Exchange exchange = call_.listing();
   EXPECT_EQ(decide(exchange), "pass");

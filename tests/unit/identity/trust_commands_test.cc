@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
@@ -17,10 +16,12 @@
 #include "proxy/base/clock.h"
 #include "proxy/identity/identity.h"
 #include "proxy/identity/pem.h"
+#include "tests/support/run_command.h"
 
 namespace mandated {
 namespace {
 
+using test::Outcome;
 using testing::HasSubstr;
 
 class TrustCommandsTest : public testing::Test {
@@ -32,27 +33,9 @@ class TrustCommandsTest : public testing::Test {
   }
   ~TrustCommandsTest() override { std::filesystem::remove_all(base_); }
 
-  struct Ran {
-    int code;
-    std::string out;
-    std::string err;
-  };
-  Ran run(std::vector<std::string> words) {
-    CLI::App app;
-    int exit_code = 0;
-    add_trust_commands(app, exit_code);
-    std::vector<const char*> argv{"mandated", "trust"};
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(static_cast<int>(argv.size()), argv.data());
-    } catch (const CLI::ParseError& error) {
-      exit_code = app.exit(error);
-    }
-    std::fflush(stdout);
-    const std::string out = testing::internal::GetCapturedStdout();
-    return {exit_code, out, testing::internal::GetCapturedStderr()};
+  static Outcome run(std::vector<std::string> words) {
+    words.insert(words.begin(), "trust");
+    return test::run_command(add_trust_commands, words);
   }
   std::string content(const std::string& path) {
     std::ifstream file(path);
@@ -69,7 +52,7 @@ class TrustCommandsTest : public testing::Test {
 };
 
 TEST_F(TrustCommandsTest, ShowNeedsATrustDomainThatIsThereOrNamed) {
-  Ran ran = run({"show", "--state", state_});
+  Outcome ran = run({"show", "--state", state_});
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.err, HasSubstr("does not exist"));
   EXPECT_FALSE(std::filesystem::exists(state_));
@@ -82,7 +65,7 @@ TEST_F(TrustCommandsTest, ShowNeedsATrustDomainThatIsThereOrNamed) {
 }
 
 TEST_F(TrustCommandsTest, ExportsPemAndTheSpiffeDocument) {
-  const Ran pem = run({"export", "--state", state_, "--trust-domain", "test.example"});
+  const Outcome pem = run({"export", "--state", state_, "--trust-domain", "test.example"});
   ASSERT_EQ(pem.code, 0) << pem.err;
   const auto certificates = identity::parse_pem_certificates(pem.out);
   ASSERT_TRUE(certificates);
@@ -102,7 +85,7 @@ TEST_F(TrustCommandsTest, ExportsPemAndTheSpiffeDocument) {
   EXPECT_EQ(*identity::parse_pem_certificates(wrapped), *certificates);
 
   EXPECT_NE(run({"export", "--state", state_, "--format", "der"}).code, 0);
-  const Ran unwritable = run({"export", "--state", state_, "--out", "/nowhere/bundle.pem"});
+  const Outcome unwritable = run({"export", "--state", state_, "--out", "/nowhere/bundle.pem"});
   EXPECT_EQ(unwritable.code, 1);
   EXPECT_THAT(unwritable.err, HasSubstr("/nowhere/bundle.pem"));
 }
@@ -111,8 +94,8 @@ TEST_F(TrustCommandsTest, IssuesAnSvidForOthers) {
   const std::string out = (base_ / "client").string();
   const std::string id = "spiffe://test.example/client";
   for (int times = 0; times < 2; ++times) {
-    const Ran ran = run({"issue", "--state", state_, "--trust-domain", "test.example",
-                         "--spiffe-id", id, "--ttl", "1h", "--out", out});
+    const Outcome ran = run({"issue", "--state", state_, "--trust-domain", "test.example",
+                             "--spiffe-id", id, "--ttl", "1h", "--out", out});
     ASSERT_EQ(ran.code, 0) << ran.err;
     EXPECT_THAT(ran.out, HasSubstr(id + " until "));
   }
@@ -132,8 +115,8 @@ TEST_F(TrustCommandsTest, IssuesAnSvidForOthers) {
 
 TEST_F(TrustCommandsTest, RefusesWhatItMayNotIssue) {
   const auto refused = [this](const std::string& id, const std::string& ttl) {
-    const Ran ran = run({"issue", "--state", state_, "--trust-domain", "test.example",
-                         "--spiffe-id", id, "--ttl", ttl, "--out", (base_ / "out").string()});
+    const Outcome ran = run({"issue", "--state", state_, "--trust-domain", "test.example",
+                             "--spiffe-id", id, "--ttl", ttl, "--out", (base_ / "out").string()});
     EXPECT_EQ(ran.code, 1);
     EXPECT_FALSE(std::filesystem::exists(base_ / "out"));
     return ran.err;

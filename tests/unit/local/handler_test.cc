@@ -59,7 +59,7 @@ TEST_F(HandlerTest, BodiesAreStrictJsonOfBoundedSize) {
     SCOPED_TRACE(target);
     const auto code_of = [&](const std::string& body, const std::string& type) {
       FakeStream stream("POST", target, body);
-      stream.request().fields.set("content-type", type);
+      stream.request.fields.set("content-type", type);
       const Answered answered = run(stream);
       return std::to_string(answered.status) + " " + answered.code();
     };

@@ -15,12 +15,14 @@
 #include "filters/receipt/issue.h"
 #include "proxy/audit/memory_sink.h"
 #include "proxy/local/handler.h"
+#include "tests/support/fake_stream.h"
 #include "tests/support/run_now.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_rng.h"
 
 namespace mandated::local {
 
+using test::FakeStream;
 using Json = nlohmann::json;
 
 inline constexpr const char* kAgent = "spiffe://test.example/agent/x";
@@ -32,45 +34,6 @@ inline constexpr const char* kTools =
     R"("pay":{"amount":{"constraint_type":"wildcard"}}})";
 inline constexpr const char* kReadOnly =
     R"({"read_file":{"path":{"constraint_type":"path_containment","root":"/data"}}})";
-
-/// One request with its body, and what it was answered.
-class FakeStream final : public http::ServerStream {
- public:
-  FakeStream(std::string method, std::string target, std::string body) : body_(std::move(body)) {
-    head_.method = std::move(method);
-    head_.target = std::move(target);
-    if (head_.method == "POST") head_.fields.set("content-type", "application/json");
-  }
-  http::RequestHead& request() { return head_; }
-  const http::RequestHead& head() const override { return head_; }
-  http::Body& body() override {
-    body_read = true;
-    return body_;
-  }
-  Task<Result<void>> respond(const http::ResponseHead& head, bool end) override {
-    response = head;
-    ended = end;
-    co_return Result<void>();
-  }
-  Task<Result<void>> send(std::string_view data, bool end) override {
-    sent += data;
-    ended = end;
-    co_return Result<void>();
-  }
-  void reset() override {}
-  void close_connection_after() override { closes = true; }
-  void on_gone(std::function<void()>) override {}
-
-  http::ResponseHead response;
-  std::string sent;
-  bool ended = false;
-  bool closes = false;
-  bool body_read = false;
-
- private:
-  http::RequestHead head_;
-  http::StringBody body_;
-};
 
 /// Answers as it was told, the last answer again and again.
 class FakeFetcher final : public fetch::Fetcher {
@@ -230,11 +193,12 @@ class LocalTest : public testing::Test {
     return answered;
   }
   Answered get(const std::string& target) {
-    FakeStream stream("GET", target, "");
+    FakeStream stream("GET", target);
     return run(stream);
   }
   Answered post(const std::string& target, const Json& body) {
     FakeStream stream("POST", target, body.dump());
+    stream.request.fields.set("content-type", "application/json");
     return run(stream);
   }
 

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -14,38 +13,24 @@
 
 #include "proxy/main/audit_commands.h"
 #include "proxy/main/config_commands.h"
+#include "tests/support/run_command.h"
 
 namespace mandated {
 namespace {
 
 namespace fs = std::filesystem;
+using test::Outcome;
 using testing::HasSubstr;
 
 const std::string kExample = SOURCE_FOLDER "/config/examples/laptop.yaml";
 const std::string kTrail = SOURCE_FOLDER "/tests/golden/audit/trail.jsonl";
 
-struct Outcome {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Outcome run(std::vector<std::string> words) {
-  CLI::App app("mandated");
-  Outcome outcome;
-  add_config_commands(app, outcome.exit_code);
-  add_audit_commands(app, outcome.exit_code);
-  std::reverse(words.begin(), words.end());  // as CLI11 wants them
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    outcome.exit_code = app.exit(error);
-  }
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
+Outcome run(const std::vector<std::string>& words) {
+  const auto add = [](CLI::App& app, int& exit_code) {
+    add_config_commands(app, exit_code);
+    add_audit_commands(app, exit_code);
+  };
+  return test::run_command(add, words);
 }
 
 std::string read(const std::string& path) {
@@ -68,7 +53,7 @@ class TemporaryFile {
 
 TEST(ConfigCommands, Schema) {
   const Outcome outcome = run({"config", "schema"});
-  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, read(SOURCE_FOLDER "/config/schema.json"));
   EXPECT_EQ(nlohmann::json::parse(outcome.out)["title"], "mandated");
 }
@@ -89,7 +74,7 @@ receipts:
 )";
   const TemporaryFile file(text);
   const Outcome outcome = run({"config", "check", file.path()});
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr(file.path() + ":9:7: /receipts/anchors/0: its ceiling: "));
   EXPECT_THAT(outcome.err, HasSubstr("\"moon\""));
   EXPECT_THAT(outcome.err, HasSubstr(file.path() + ":11:7: /receipts/anchors/2: "));
@@ -98,7 +83,7 @@ receipts:
 
 TEST(ConfigCommands, CheckAGoodFile) {
   const Outcome outcome = run({"config", "check", kExample});
-  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, kExample + ": ok\n");
   EXPECT_EQ(outcome.err, "");
 }
@@ -108,7 +93,7 @@ TEST(ConfigCommands, CheckABadFile) {
   text.replace(text.find("address:"), 8, "adress:");
   const TemporaryFile file(text);
   const Outcome outcome = run({"config", "check", file.path()});
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr(file.path() + ":9:5: /listeners/0/adress: unknown member; did "
                                                    "you mean \"address\"?\n"));
@@ -116,18 +101,18 @@ TEST(ConfigCommands, CheckABadFile) {
 
 TEST(ConfigCommands, CheckNoFile) {
   const Outcome outcome = run({"config", "check", "/nonexistent"});
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.err, "/nonexistent:1:1: cannot be read: No such file or directory\n");
-  EXPECT_NE(run({"config", "check"}).exit_code, 0);
-  EXPECT_NE(run({"config"}).exit_code, 0);
+  EXPECT_NE(run({"config", "check"}).code, 0);
+  EXPECT_NE(run({"config"}).code, 0);
 }
 
 TEST(AuditCommands, VerifyAGoodFile) {
   const Outcome outcome = run({"audit", "verify", kTrail});
-  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out, HasSubstr(kTrail + ": ok, 3 records, last hash "));
   const std::string last = outcome.out.substr(outcome.out.size() - 44, 43);
-  EXPECT_EQ(run({"audit", "verify", kTrail, "--expect-last", last}).exit_code, 0);
+  EXPECT_EQ(run({"audit", "verify", kTrail, "--expect-last", last}).code, 0);
 }
 
 TEST(AuditCommands, VerifyABadFile) {
@@ -135,22 +120,22 @@ TEST(AuditCommands, VerifyABadFile) {
   text.replace(text.find("read_file"), 9, "kill_file");
   const TemporaryFile file(text);
   const Outcome outcome = run({"audit", "verify", file.path()});
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.out, file.path() + ":2: was changed after it was written\n");
 }
 
 TEST(AuditCommands, VerifyWithOtherHashes) {
   const Outcome last = run({"audit", "verify", kTrail, "--expect-last", "x"});
-  EXPECT_EQ(last.exit_code, 1);
+  EXPECT_EQ(last.code, 1);
   EXPECT_THAT(last.out, HasSubstr(":3: is not the last line that was expected"));
   const Outcome from = run({"audit", "verify", kTrail, "--from-hash", "x"});
-  EXPECT_EQ(from.exit_code, 1);
+  EXPECT_EQ(from.code, 1);
   EXPECT_THAT(from.out, HasSubstr(":1: does not follow the line with the hash that was given"));
 }
 
 TEST(AuditCommands, VerifyNoFile) {
   const Outcome outcome = run({"audit", "verify", "/nonexistent"});
-  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.err, "mandated: /nonexistent cannot be read: No such file or directory\n");
 }
 

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -19,6 +18,7 @@
 #include "proxy/main/receipt_commands.h"
 #include "proxy/main/receipt_files.h"
 #include "proxy/main/receipt_stream.h"
+#include "tests/support/run_command.h"
 #include "tests/unit/receipt/authenticator.h"
 
 namespace mandated {
@@ -28,15 +28,10 @@ using receipt::forge::Chain;
 using receipt::forge::Draft;
 using receipt::forge::Json;
 using receipt::forge::kNow;
+using test::Outcome;
 using testing::HasSubstr;
 
 constexpr const char* kAt = "1780000000";
-
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
 
 class Commands : public testing::Test {
  protected:
@@ -59,22 +54,9 @@ class Commands : public testing::Test {
     std::ofstream(file) << text;
   }
 
-  static Outcome run(std::vector<std::string> arguments) {
-    CLI::App app("test");
-    app.require_subcommand(1);
-    int code = 0;
-    add_receipt_commands(app, code);
-    arguments.insert(arguments.begin(), "receipt");
-    std::reverse(arguments.begin(), arguments.end());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError& error) {
-      code = app.exit(error, std::cerr, std::cerr);
-    }
-    std::string out = testing::internal::GetCapturedStdout();
-    return {code, out, testing::internal::GetCapturedStderr()};
+  static Outcome run(std::vector<std::string> words) {
+    words.insert(words.begin(), "receipt");
+    return test::run_command(add_receipt_commands, words);
   }
 
   // keygen into NAME.key, the public part into NAME.jwk.

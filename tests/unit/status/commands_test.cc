@@ -5,8 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,6 +13,7 @@
 
 #include "filters/status/token.h"
 #include "proxy/main/status_commands.h"
+#include "tests/support/run_command.h"
 #include "tests/unit/receipt/forge.h"
 
 namespace mandated {
@@ -23,36 +22,19 @@ namespace {
 using receipt::Anchor;
 using receipt::AnchorSet;
 using receipt::forge::kNow;
+using test::Outcome;
 using testing::HasSubstr;
 
 constexpr const char* kUri = "https://issuer.example/lists/1";
 
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
 int parse(std::vector<std::string> words) {
-  CLI::App app("test");
-  int code = 0;
-  add_status_commands(app, code);
   words.insert(words.begin(), "status");
-  std::reverse(words.begin(), words.end());  // as CLI11 wants them
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    code = app.exit(error, std::cerr, std::cerr);
-  }
-  return code;
+  return test::parse_command(add_status_commands, words);
 }
 
-Outcome run(const std::vector<std::string>& words) {
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int code = parse(words);
-  std::string out = testing::internal::GetCapturedStdout();
-  return {code, out, testing::internal::GetCapturedStderr()};
+Outcome run(std::vector<std::string> words) {
+  words.insert(words.begin(), "status");
+  return test::run_command(add_status_commands, words);
 }
 
 class StatusCommands : public testing::Test {
