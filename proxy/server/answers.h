@@ -1,4 +1,4 @@
-// Errors become answers here and nowhere else.
+// Errors of an exchange become answers here and nowhere else.
 #pragma once
 
 #include <string_view>
