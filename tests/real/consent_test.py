@@ -3,29 +3,14 @@
 
 import http.client
 import socket
-import subprocess
-import time
 
-from support import BINARY, World, free_port, main
+from support import World, main
 
 
 class Consent(World):
     def setUp(self):
         super().setUp()
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            [BINARY, "consent", "serve", "--folder", self.folder / "consent", "--address", f"127.0.0.1:{self.port}",
-             "--origin", f"http://localhost:{self.port}"], stderr=subprocess.DEVNULL)
-        self.addCleanup(self.process.wait)
-        self.addCleanup(self.process.kill)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                self.connect().close()
-                return
-            except ConnectionRefusedError:
-                time.sleep(0.02)
-        self.fail("the service does not answer")
+        self.port, _ = self.consent_service()
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)

@@ -16,8 +16,7 @@ import time
 
 from agents import TypeScriptAgent, install_python, node, node_project
 from consent_service import ConsentService
-from support import (AGENT, BINARY, OTHER_AGENT, ROOT, TOOL, Client, World, code_of, free_port, mandated, main,
-                     wait_for_port)
+from support import AGENT, OTHER_AGENT, ROOT, TOOL, Client, World, code_of, mandated, main
 
 install_python()
 from mandated import NotSigned, Refused, Sidecar  # noqa: E402
@@ -225,14 +224,8 @@ class Delegation(World):
 
     def begin_consent_service(self):
         """The real one, on which Alice has registered a passkey; gives its origin and her anchor."""
-        folder, port = self.folder / "consent", free_port()
-        origin = f"http://localhost:{port}"
-        folder.mkdir(mode=0o700)
-        service = subprocess.Popen([BINARY, "consent", "serve", "--folder", folder, "--address", f"127.0.0.1:{port}",
-                                    "--origin", origin], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(service.wait)
-        self.addCleanup(service.terminate)
-        self.assertTrue(wait_for_port(port, service))
+        folder = self.folder / "consent"
+        _, origin = self.consent_service()
         link = mandated("consent", "invite", "--folder", folder, "--user", ALICE, "--origin", origin).stdout
         self.person("register", re.search(r"\S+#\S+", link).group(), self.folder / "passkey.json")
         anchor, = (folder / "anchors").glob("*.json")

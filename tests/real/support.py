@@ -175,6 +175,18 @@ class World(unittest.TestCase):
         self.addCleanup(fake.close)
         return fake
 
+    def consent_service(self):
+        """The real one, as a process: its port and its origin."""
+        port = free_port()
+        origin = f"http://localhost:{port}"
+        service = subprocess.Popen([BINARY, "consent", "serve", "--folder", self.folder / "consent", "--address",
+                                    f"127.0.0.1:{port}", "--origin", origin], stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        self.addCleanup(service.wait)
+        self.addCleanup(service.terminate)
+        self.assertTrue(wait_for_port(port, service))
+        return port, origin
+
     def sdk_server(self):
         """A server of the official Python SDK over HTTP, as an upstream: tools read_report and delete_report."""
         port = free_port()
