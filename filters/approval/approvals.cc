@@ -14,6 +14,7 @@ namespace {
 constexpr Clock::Duration kTalkMax = std::chrono::seconds(3);
 // A question that is still being put after this long never will be.
 constexpr receipt::Seconds kPuttingMax = 30;
+constexpr std::size_t kWaitingMax = 32;  // under one root
 
 receipt::Refusal refusal_of(const receipt::AskedCall& call, std::string sentence) {
   receipt::Refusal refusal;
@@ -69,8 +70,9 @@ Task<receipt::Checked<Approval>> Approvals::find(const receipt::VerifiedChain& c
   }
   const std::string key = name_of(call);
   const std::optional<Question> question = known(key, now);
+  std::string root = chain.account(0);
   if (!question) {
-    co_return co_await put(key, std::move(call), approvers, now, fetcher, clock);
+    co_return co_await put(key, std::move(root), std::move(call), approvers, now, fetcher, clock);
   }
   call.ticket = question->ticket;
   if (question->asked.id.empty()) {
@@ -95,22 +97,29 @@ Task<receipt::Checked<Approval>> Approvals::find(const receipt::VerifiedChain& c
     case AnswerState::kGone:
       break;
   }
+  forget(call.ticket);
   call.ticket = rng.identifier();
-  co_return co_await put(key, std::move(call), approvers, now, fetcher, clock);
+  co_return co_await put(key, std::move(root), std::move(call), approvers, now, fetcher, clock);
 }
 
-Task<receipt::Checked<Approval>> Approvals::put(std::string key, receipt::AskedCall call,
+Task<receipt::Checked<Approval>> Approvals::put(std::string key, std::string root,
+                                                receipt::AskedCall call,
                                                 const receipt::Approvers& approvers,
                                                 receipt::Seconds now, fetch::Fetcher& fetcher,
                                                 Clock& clock) {
-  keep(key, {call.ticket, {}, now});
+  if (waiting(root, now) >= kWaitingMax) {
+    co_return tl::unexpected(
+        refusal_of(call, "A person must approve this very call first, and is already asked about " +
+                             std::to_string(kWaitingMax) + " other calls; try later."));
+  }
+  keep(key, {call.ticket, {}, now, root});
   Result<Asked> asked =
       co_await put_question(fetcher, consent_url_, call, approvers, clock.now() + kTalkMax);
   if (!asked) {
     forget(call.ticket);
     co_return nobody(call, asked.error());
   }
-  keep(key, {call.ticket, *asked, now});
+  keep(key, {call.ticket, *asked, now, std::move(root)});
   co_return not_yet(call, *asked, "A person must approve this very call first.");
 }
 
@@ -137,6 +146,16 @@ std::optional<Approvals::Question> Approvals::known(const std::string& key, rece
   const Question& question = found->second;
   if (question.asked.id.empty() && now > question.put_at + kPuttingMax) return std::nullopt;
   return question;
+}
+
+// Those that people can still answer.
+std::size_t Approvals::waiting(std::string_view root, receipt::Seconds now) {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(
+      std::count_if(questions_.begin(), questions_.end(), [&](const auto& entry) {
+        return entry.second.root == root &&
+               now < entry.second.put_at + receipt::kApprovalLifetimeMax;
+      }));
 }
 
 void Approvals::keep(const std::string& key, Question question) {

@@ -23,7 +23,8 @@ struct Approval {
 };
 
 /// The questions that this process put to people. Bounded: the oldest is forgotten, which costs its
-/// caller another question. Safe from any thread.
+/// caller another question; and under one root only so many wait at once, however it was delegated.
+/// Safe from any thread.
 class Approvals {
  public:
   /// `consent_url` empty: nobody can be asked. References outlive it.
@@ -47,15 +48,17 @@ class Approvals {
     std::string ticket;
     Asked asked;  ///< empty while it is being put
     receipt::Seconds put_at = 0;
+    std::string root;  ///< VerifiedChain::account of hop 0
   };
 
-  Task<receipt::Checked<Approval>> put(std::string key, receipt::AskedCall call,
+  Task<receipt::Checked<Approval>> put(std::string key, std::string root, receipt::AskedCall call,
                                        const receipt::Approvers& approvers, receipt::Seconds now,
                                        fetch::Fetcher& fetcher, Clock& clock);
   receipt::Checked<Approval> check(const std::vector<std::string>& given,
                                    const receipt::AskedCall& call,
                                    const receipt::Approvers& approvers, receipt::Seconds now) const;
   std::optional<Question> known(const std::string& key, receipt::Seconds now);
+  std::size_t waiting(std::string_view root, receipt::Seconds now);
   void keep(const std::string& key, Question question);
 
   std::string consent_url_;

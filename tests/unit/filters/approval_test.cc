@@ -323,6 +323,33 @@ TEST_F(ApprovalTest, OneCallIsOneQuestionHoweverManyReceiptsAskIt) {
   EXPECT_EQ(refusal_.ticket, asked().ticket);
 }
 
+// So that one agent leaves people and their service to the others. Delegating makes no new root.
+TEST_F(ApprovalTest, QuestionsOfOneRootAreBounded) {
+  const auto ask = [&](int path, double now) {
+    const auto found =
+        find(call_.approvals, R"({"path":"/data/)" + std::to_string(path) + "\"}", now);
+    return found ? std::string() : found.error().sentence;
+  };
+  for (int path = 0; path < 32; ++path) {
+    EXPECT_NE(ask(path, test::kNow).find("Open"), std::string::npos);
+  }
+  EXPECT_NE(ask(32, test::kNow + 299).find("already asked about 32 other calls"),
+            std::string::npos);
+  EXPECT_EQ(questions(), 32U);
+  answer(R"({"status":"pending"})");
+  EXPECT_NE(ask(31, test::kNow + 299).find("Nobody has approved"), std::string::npos);
+  EXPECT_NE(ask(32, test::kNow + 300).find("Open"), std::string::npos);
+  answer("", 404);  // nor do those that are put again
+  for (int path = 0; path < 31; ++path) {
+    EXPECT_NE(ask(path, test::kNow + 300).find("Open"), std::string::npos);
+  }
+  EXPECT_NE(ask(31, test::kNow + 300).find("already asked"), std::string::npos);
+  receipt::Grant another = grant();
+  another.jti = "another";
+  root_ = *receipt::issue_root(another, "https://alice.test.example", call_.person);
+  EXPECT_NE(ask(33, test::kNow).find("Open"), std::string::npos);
+}
+
 TEST_F(ApprovalTest, QuestionsAreBounded) {
   Approvals few("https://consent.test.example", call_.anchors, receipt::Limits{}, 2);
   const auto ask = [&](int path, double now) {
