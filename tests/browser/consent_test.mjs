@@ -382,6 +382,7 @@ describe('what an agent writes', () => {
       [{ intent: 'x'.repeat(2049) }, 413, /2 KiB/],
       [{ tools: tools(13), mandate: {} }, 413, /more than 12 tools/],
       [{ tools: { one: long, two: long }, mandate: {} }, 413, /more than a person can weigh/],
+      [{ mandate: { budget: { tools: { create_t1cket: 1 } } } }, 400, /which it does not grant/],
       [{ surprise: 1 }, 400, /unknown member "surprise"/],
       [{ mandate: { user: BOB } }, 400, /must not carry "user"/],
       [{ user: 'mailto:nobody@example.org' }, 409, /have a passkey here/],
