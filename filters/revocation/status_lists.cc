@@ -81,30 +81,33 @@ class StatusLists::Slot {
   explicit Slot(StatusLists& lists) : lists_(lists), woken_(lists.clock_.executor()) {}
   ~Slot() {
     if (!taken_) return;
-    if (lists_.waiting_.empty()) {
+    std::list<Slot*>& queue = lists_.renewing_.empty() ? lists_.waiting_ : lists_.renewing_;
+    if (queue.empty()) {
       --lists_.slots_;
       return;
     }
-    Slot* next = lists_.waiting_.front();
-    lists_.waiting_.pop_front();
+    Slot* next = queue.front();
+    queue.pop_front();
     next->taken_ = true;
     next->woken_.notify();
   }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  /// False when there is none in time.
-  Task<bool> take(Clock::Time deadline) {
+  /// False when there is none in time. `renews`: the list is held. Whoever may delegate can name
+  /// new lists without end, and must not keep those of others from being renewed.
+  Task<bool> take(Clock::Time deadline, bool renews) {
     if (lists_.slots_ < kSlots) {
       ++lists_.slots_;
       taken_ = true;
       co_return true;
     }
-    lists_.waiting_.push_back(this);
+    std::list<Slot*>& queue = renews ? lists_.renewing_ : lists_.waiting_;
+    queue.push_back(this);
     const std::unique_ptr<Clock::Timer> timer =
         lists_.clock_.call_at(deadline, [this] { woken_.notify(); });
     co_await woken_.wait();
-    if (!taken_) lists_.waiting_.remove(this);
+    if (!taken_) queue.remove(this);
     co_return taken_&& lists_.clock_.now() < deadline;
   }
 
@@ -243,6 +246,11 @@ bool StatusLists::is_useful(const Place& place) const {
                      [&](const Held& one) { return may_use(one); });
 }
 
+bool StatusLists::holds_list(const Place& place) const {
+  const std::lock_guard lock(mutex_);
+  return is_useful(place);
+}
+
 bool StatusLists::is_issuer(const PublicKey& key) const {
   const auto& issuers = options_.issuers.anchors();
   return std::any_of(issuers.begin(), issuers.end(),
@@ -290,7 +298,7 @@ Task<Result<Clock::Duration>> StatusLists::refresh(const PlacePtr& place) {
   const Clock::Time deadline = clock_.now() + options_.timeout;
   Slot slot(*this);
   if (gate_.draining()) co_return fail(Code::kCancelled, "the proxy is shutting down");
-  if (!co_await slot.take(deadline)) {
+  if (!co_await slot.take(deadline, holds_list(*place))) {
     co_return fail(Code::kOverloaded, "too many lists are being fetched");
   }
   fetch::Request request;

@@ -91,6 +91,7 @@ class StatusLists {
   bool make_room();
   bool may_use(const Held& held) const;
   bool is_useful(const Place& place) const;
+  bool holds_list(const Place& place) const;
   const Held* choose(const Place& place, const receipt::PublicKey& signer) const;
   bool is_issuer(const receipt::PublicKey& key) const;
   void start(const PlacePtr& place);
@@ -113,7 +114,8 @@ class StatusLists {
 
   // Of the clock's thread.
   std::size_t slots_ = 0;
-  std::list<Slot*> waiting_;
+  std::list<Slot*> renewing_;  // for lists that are held: they go first
+  std::list<Slot*> waiting_;   // for all others
 
   mutable std::mutex mutex_;  // guards the rest, and what is in the places
   std::map<std::string, PlacePtr, std::less<>> places_;

@@ -543,6 +543,28 @@ TEST_F(StatusListsTest, FewListsAreFetchedAtOnce) {
   }
 }
 
+// Whoever may delegate can name new lists as fast as it can call.
+TEST_F(StatusListsTest, ListsThatAreHeldComeBeforeNewOnes) {
+  options_.grace = 0s;
+  publish(alice_, {});
+  ASSERT_TRUE(check(chain()));
+  server_.takes = 1s;
+  clock_.advance(36s);
+  for (int second = 36; second < 62; ++second) {
+    for (int each = 0; each < 20; ++each) {
+      lists().want(*chain(0, uri("new/" + std::to_string(second * 20 + each))));
+    }
+    clock_.advance(1s);
+  }
+  const auto again = std::count_if(server_.fetched.begin(), server_.fetched.end(),
+                                   [](const auto& fetched) { return fetched.url == kUri; });
+  EXPECT_EQ(again, 2);
+  EXPECT_EQ(server_.most_under_way, 8);
+  const Clock::Time now = clock_.now();
+  EXPECT_TRUE(check(chain()));
+  EXPECT_EQ(clock_.now(), now) << "it was there";
+}
+
 TEST_F(StatusListsTest, WhoGetsNoTurnInTimeIsToldSo) {
   server_.takes = 1h;
   std::vector<ChainPtr> chains;
