@@ -175,7 +175,7 @@ Section passed_on(const Claims& claims) {
   if (claims.mandate.holders) {
     section.lines.push_back({"Only to " + listed(*claims.mandate.holders, "or") + "."});
   } else {
-    section.lines.push_back({"To any workload.", {}, true});
+    section.lines.push_back({"To any workload, by whoever holds the key named above.", {}, true});
   }
   return section;
 }

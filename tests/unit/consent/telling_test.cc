@@ -106,7 +106,7 @@ TEST(Telling, PointsOutWhatIsNotBounded) {
        {"Any workload that holds the key below: none is named. (!)", "Any instance of it.\n",
         "# What it may do\nNothing.\n",
         "As often as it likes, as long as the receipt is valid. (!)",
-        "Once, to another workload, never with more rights than these.\nTo any workload. (!)",
+        "Once, to another workload, never with more rights than these.\nTo any workload, by whoever holds the key named above. (!)",
         "# What else is required\nNothing.\n"})
     EXPECT_THAT(text, HasSubstr(words));
   question["depth"] = 0;
