@@ -14,7 +14,7 @@ constexpr std::uint32_t kInvalid = 0x80000000U;
 using Table = std::array<std::uint32_t, 256>;
 
 // What each character stands for, at its place among the 24 bits of four.
-constexpr Table make_table(std::uint32_t shift) {
+consteval Table make_table(std::uint32_t shift) {
   Table table{};
   for (auto& entry : table) entry = kInvalid;
   for (std::uint32_t i = 0; i < kAlphabet.size(); ++i)

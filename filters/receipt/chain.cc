@@ -243,18 +243,10 @@ class Verification {
         });
   }
 
-  // Steps 5 and 6a.
+  // Step 6a. Step 5, that the leaf's depth fits the chain's length, follows from 3c and 4d.
   Checked<void> check_leaf() const {
-    const std::size_t hop = hops_.size() - 1;
-    const Claims& leaf = hops_.back().claims;
-    Checked<void> checked;
-    if (leaf.depth != static_cast<std::int64_t>(hop)) {
-      checked = refuse(Code::kBrokenLink,
-                       "The chain's length does not fit the depth of its last receipt.");
-    } else {
-      checked = check_one_grant(leaf);
-    }
-    if (!checked) return tl::unexpected(at_hop(std::move(checked.error()), hop));
+    auto checked = check_one_grant(hops_.back().claims);
+    if (!checked) return tl::unexpected(at_hop(std::move(checked.error()), hops_.size() - 1));
     return {};
   }
 
@@ -375,18 +367,14 @@ class Verification {
     return refuse(Code::kBrokenLink, "The receipt's issuer is not the holder of its parent.");
   }
 
-  // Steps 4d to 4g, and 4m.
-  Checked<void> check_child_depth(const Claims& child, const Claims& parent) const {
+  // Steps 4d to 4g, and 4m. That a child is no deeper than is allowed here follows from its root's
+  // del_max_depth (step 3i), which every del_max_depth below is held to.
+  static Checked<void> check_child_depth(const Claims& child, const Claims& parent) {
     if (child.depth != parent.depth + 1) {
       return refuse(Code::kDepth, "The receipt's del_depth is not one more than its parent's.");
     }
     if (child.depth > parent.depth_max) {
       return refuse(Code::kDepth, "The receipt's parent admits no further delegation.");
-    }
-    if (child.depth > limits_.delegation_depth_max) {
-      return refuse(Code::kDepth, "The receipt is deeper than " +
-                                      std::to_string(limits_.delegation_depth_max) +
-                                      " delegations, the most allowed here.");
     }
     if (child.depth_max > parent.depth_max) {
       return refuse(Code::kDepth, "The receipt admits more delegations than its parent.");

@@ -26,10 +26,10 @@ Refusal required(Requirement requirement, std::size_t hop, std::string_view tool
       return refusal_of(Code::kApprovalRequired, hop, tool,
                         "A person must approve this very call to " + shown(tool) + " first.");
     case Requirement::kClean:
-      return refusal_of(Code::kUnclean, hop, tool,
-                        "The tool " + shown(tool) + " wants a session that is known to be clean.");
+      break;
   }
-  return refusal_of(Code::kInternal, hop, tool, "A requirement that is not known.");
+  return refusal_of(Code::kUnclean, hop, tool,
+                    "The tool " + shown(tool) + " wants a session that is known to be clean.");
 }
 
 // `account` is the hop's.

@@ -259,9 +259,9 @@ bool Constraint::check(const json::Value& argument, Effort& effort) const {
     case ConstraintType::kLength:
     case ConstraintType::kGlob:
     case ConstraintType::kShellCommand:
-      return extension_accepts(argument, effort);
+      break;
   }
-  return false;
+  return extension_accepts(argument, effort);
 }
 
 bool Constraint::in_range(double number) const {

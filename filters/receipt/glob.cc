@@ -58,13 +58,13 @@ bool Glob::takes(const Token& token, std::string_view code_point) {
   switch (token.kind) {
     case Kind::kLiteral:
       return token.literal == code_point;
-    case Kind::kRunInSegment:
-      return code_point != "/";
     case Kind::kOne:
     case Kind::kRun:
       return true;
+    case Kind::kRunInSegment:
+      break;
   }
-  return false;
+  return code_point != "/";
 }
 
 bool Glob::accepts(const json::Value& argument, Effort& effort) const {

@@ -10,7 +10,6 @@
 #include <cstdio>
 
 #include "filters/receipt/claims.h"
-#include "filters/receipt/digest.h"
 #include "filters/receipt/jose.h"
 #include "filters/receipt/verify.h"
 
@@ -142,11 +141,9 @@ Checked<std::string> derive(std::span<const std::string_view> chain, const Grant
     return refuse(Code::kWrongHolder,
                   "The key is not that of the receipt's holder, who alone may delegate it.");
   }
-  const auto segments = split(chain.back());
-  if (!segments) return tl::unexpected(segments.error());
-  const Position position{
-      thumbprint_uri(holder_key.public_key()), static_cast<std::int64_t>(chain.size()),
-      sha256_text(segments->signing_input), (*parent)->claims(chain.size() - 1).find("mandate")};
+  const Position position{thumbprint_uri(holder_key.public_key()),
+                          static_cast<std::int64_t>(chain.size()), (*parent)->digest(),
+                          (*parent)->claims(chain.size() - 1).find("mandate")};
   const auto payload = payload_text(grant, position);
   if (!payload) return tl::unexpected(payload.error());
   std::string token = sign_compact(*payload, TokenKind::kReceipt, {}, holder_key);

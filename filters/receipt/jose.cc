@@ -71,9 +71,9 @@ std::string_view type_name(TokenKind kind) {
     case TokenKind::kApproval:
       return "delegation-approval+jwt";
     case TokenKind::kStatusList:
-      return "statuslist+jwt";
+      break;
   }
-  return {};
+  return "statuslist+jwt";
 }
 
 Checked<Segments> split(std::string_view compact) {

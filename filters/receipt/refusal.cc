@@ -71,7 +71,7 @@ std::string_view to_string(Code code) {
     case Code::kUnclean:
       return "unclean";
     case Code::kInternal:
-      return "internal";
+      break;
   }
   return "internal";
 }

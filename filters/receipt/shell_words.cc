@@ -55,7 +55,7 @@ bool ShellWords::next(std::string& word) {
   word.clear();
   const auto start = std::find_if_not(rest_.begin(), rest_.end(), is_blank);
   rest_.remove_prefix(static_cast<std::size_t>(start - rest_.begin()));
-  if (rest_.empty() || refused_) return false;
+  if (rest_.empty()) return false;
   while (!rest_.empty() && !is_blank(rest_.front())) {
     const char each = rest_.front();
     rest_.remove_prefix(1);
@@ -83,6 +83,7 @@ bool ShellWords::read_quoted(char quote, std::string& word) {
 
 bool ShellWords::refuse_rest() {
   refused_ = true;
+  rest_ = {};
   return false;
 }
 

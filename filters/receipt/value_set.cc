@@ -24,9 +24,9 @@ std::uint64_t hash_of(const json::Value& value) {
       return static_cast<std::uint64_t>(value.kind());
     case json::Kind::kArray:
     case json::Kind::kObject:
-      return std::hash<std::string>{}(json::canonical(value));
+      break;
   }
-  return 0;
+  return std::hash<std::string>{}(json::canonical(value));
 }
 
 std::size_t cost_of(const json::Value& value) { return 1 + value.raw().size() / kBytesPerStep; }

@@ -153,7 +153,7 @@ std::string time_of(const json::Value* value) {
 std::string members_in_words(const json::Value* object, std::string_view before,
                              std::string_view between, std::string_view after = "") {
   std::string text;
-  if (object == nullptr || !object->is_object()) return text;
+  if (object == nullptr) return text;
   for (const json::Member& member : object->object()) {
     text += "  " + std::string(before) + shown(member.name) + std::string(between) +
             (member.value.is_array() ? list_in_words(&member.value, "and", Detail::kCut)
