@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "filters/receipt/ceiling.h"
 #include "filters/receipt/mandate.h"
 #include "tests/unit/receipt/authenticator.h"
 
@@ -126,12 +127,17 @@ INSTANTIATE_TEST_SUITE_P(
         WrongAnchor{"no_site", inside("rp_id", nullptr), "rp_id"},
         WrongAnchor{"site_case", inside("rp_id", "Example.org"), "rp_id"},
         WrongAnchor{"site_url", inside("rp_id", "https://example.org"), "rp_id"},
+        WrongAnchor{"site_empty", inside("rp_id", ""), "rp_id"},
+        WrongAnchor{"site_long", inside("rp_id", std::string(254, 'a')), "rp_id"},
+        WrongAnchor{"site_brace", inside("rp_id", "{"), "rp_id"},
         WrongAnchor{"no_origins", inside("origins", nullptr), "origins"},
         WrongAnchor{"empty_origins", inside("origins", Json::array()), "origins"},
         WrongAnchor{"origins_text", inside("origins", "https://example.org"), "origins"},
         WrongAnchor{"many_origins", inside("origins", std::vector<std::string>(33, "https://a")),
                     "origins"},
         WrongAnchor{"origin_number", inside("origins", {7}), "origins"},
+        WrongAnchor{"origin_long", inside("origins", {"https://" + std::string(505, 'a')}),
+                    "origins"},
         WrongAnchor{"origin_plain", inside("origins", {"http://example.org"}), "origins"},
         WrongAnchor{"origin_slash", inside("origins", {"https://example.org/"}), "origins"},
         WrongAnchor{"no_user", inside("user", nullptr), "user is not a URI"},
@@ -150,12 +156,46 @@ INSTANTIATE_TEST_SUITE_P(
         WrongAnchor{"constraint_text", beside("ceiling", {{"tools", {{"t", {{"a", "x"}}}}}}),
                     "constraint"},
         WrongAnchor{"holders_text", beside("ceiling", {{"holders", "spiffe://td/x"}}), "holders"},
+        WrongAnchor{"holder_number", beside("ceiling", {{"holders", {7}}}), "holders"},
         WrongAnchor{"holder_url", beside("ceiling", {{"holders", {"https://td/x"}}}), "holders"},
         WrongAnchor{"lifetime_text", beside("ceiling", {{"lifetime", "2h"}}), "lifetime"},
         WrongAnchor{"lifetime_zero", beside("ceiling", {{"lifetime", 0}}), "lifetime"},
         WrongAnchor{"depth_fraction", beside("ceiling", {{"depth", 1.5}}), "depth"},
         WrongAnchor{"depth_below", beside("ceiling", {{"depth", -1}}), "depth"}),
     named<WrongAnchor>);
+
+TEST(ReadAnchor, TakesEveryHostNameAndOrigin) {
+  Json source = passkey();
+  source["webauthn"]["rp_id"] = "a-9.example.org";
+  source["webauthn"]["origins"] = {"http://localhost:8700", "https://a-9.example.org"};
+  const auto anchor = read(source);
+  ASSERT_TRUE(anchor) << anchor.error().sentence;
+  EXPECT_EQ(anchor->passkey->rp_id, "a-9.example.org");
+  EXPECT_EQ(anchor->passkey->origins.size(), 2U);
+}
+
+TEST(ReadAnchor, ACeilingIsSetOnce) {
+  auto anchor = read(jwk());
+  ASSERT_TRUE(anchor);
+  const auto ceiling = forge::parse(R"({"depth":1})");
+  EXPECT_TRUE(set_ceiling(*anchor, ceiling.root()));
+  const auto wider = forge::parse("{}");
+  const auto again = set_ceiling(*anchor, wider.root());
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::kMalformed);
+  EXPECT_EQ(anchor->ceiling->text(), R"({"depth":1})") << "the first one stays";
+}
+
+// A set may be one key by itself; `keys` that are no list are no keys.
+TEST(ReadAnchors, TakesOneOrAList) {
+  const auto count = [](const Json& source) {
+    return read_anchors(forge::parse(source.dump()).root()).size();
+  };
+  EXPECT_EQ(count(jwk()), 1U);
+  EXPECT_EQ(count({{"keys", {jwk(), passkey(), 7}}}), 2U);
+  EXPECT_EQ(count({{"keys", "all"}}), 0U);
+  EXPECT_EQ(count("all"), 0U);
+}
 
 TEST(ReadAnchor, AnUnknownConstraintInACeilingIsRefused) {
   const auto anchor = read(
@@ -170,6 +210,32 @@ Anchor under(const Json& ceiling, const Json& user = nullptr) {
   if (!ceiling.is_null()) source["ceiling"] = ceiling;
   if (!user.is_null()) source["user"] = user;
   return read(source).value();
+}
+
+TEST(ReadAnchor, ACeilingThatIsTooLongIsRefused) {
+  Json source{{"tools", {{"t", {{"a", {{"constraint_type", "exact"}, {"value", ""}}}}}}}};
+  const std::size_t frame = source.dump().size();
+  source["tools"]["t"]["a"]["value"] = std::string((4U << 20U) - frame, 'x');
+  const auto ceiling = Ceiling::parse(forge::parse(source.dump()).root());
+  ASSERT_FALSE(ceiling);
+  EXPECT_EQ(to_string(ceiling.error().code), to_string(Code::kTooLarge));
+}
+
+// What takes too much work to compare is not said to be above the ceiling.
+TEST(UnderACeiling, WorkIsBounded) {
+  const Json wild{{"constraint_type", "wildcard"}};
+  const Json all{{"constraint_type", "all"}, {"constraints", std::vector<Json>(3000, wild)}};
+  const Json tools{{"t", {{"a", all}}}};
+  const Chain chain(1, [&](std::size_t, Draft& draft) {
+    draft.payload["authorization_details"][0]["tools"] = tools;
+  });
+  const Limits wide{.token_bytes_max = 200'000};
+  ASSERT_TRUE(chain.verify(kNow, wide));
+  const AnchorSet anchors({under({{"tools", tools}})});
+  const auto refused = verify_chain(chain.views(), anchors, kNow, wide);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(to_string(refused.error().code), to_string(Code::kTooLarge));
+  EXPECT_EQ(refused.error().hop, 0);
 }
 
 struct CeilingCase {

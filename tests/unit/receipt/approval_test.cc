@@ -158,6 +158,12 @@ TEST_F(Approval, IsNoOtherKindOfToken) {
   EXPECT_NE(with_header(R"({"alg":"none","typ":"delegation-approval+jwt"})"), "");
   EXPECT_NE(with_header(R"({"alg":"ES256","typ":"delegation-approval+jwt"})"), "");
   EXPECT_NE(with_header(R"({"alg":"WebAuthn","typ":"delegation-approval+jwt"})"), "");
+  const std::string header = forge::honest_header(first_, "delegation-approval+jwt");
+  EXPECT_NE(check({forge::sign_text(header, "[]", first_)}, one_), "");
+  EXPECT_NE(check({forge::sign_text(header, payload + " ", first_)}, one_), "");
+  EXPECT_NE(check({sign_approval(asked(), first_, kNow) + "="}, one_), "");
+  const std::string input = encode_base64url(header) + ".e30=";
+  EXPECT_NE(check({input + "." + encode_base64url(first_.sign(input))}, one_), "");
   EXPECT_NE(check({"a.b"}, one_), "");
   EXPECT_NE(check({""}, one_), "");
   EXPECT_NE(check({std::string(70000, 'a')}, one_), "");
@@ -219,6 +225,11 @@ TEST(Approvers, AreSaidByWhoeverAsksForTheApproval) {
   const auto none = approvers_of(*narrowed, "list_directory");
   ASSERT_TRUE(none);
   EXPECT_EQ(*none, nullptr);
+
+  const Json reason{{"require", {{"read_file", "reason"}}}};
+  const auto other = approvers_of(*chain_of(reason, reason), "read_file");
+  ASSERT_TRUE(other);
+  EXPECT_EQ(*other, nullptr) << "another requirement asks nobody";
 
   // A holder must not become its own approver because the root forgot to name one.
   const auto own = approvers_of(*chain_of(asks, with(asks, fewer)), "read_file");

@@ -30,6 +30,8 @@ TEST(Call, IsCheckedInAClosedWorld) {
       {"missing", "read_file", R"({})", "argument_missing", "path"},
       {"null is not absent", "read_file", R"({"path":null})", "argument_denied", "path"},
       {"unexpected", "read_file", R"({"path":"/data/a","head":5})", "argument_unexpected", "head"},
+      {"unexpected, last by name", "read_file", R"({"path":"/data/a","zone":5})",
+       "argument_unexpected", "zone"},
       {"empty name", "read_file", R"({"path":"/data/a","":5})", "argument_unexpected", ""},
       {"other tool", "write_file", R"({"path":"/data/a"})", "tool_not_granted", ""},
       {"tool in another case", "Read_File", R"({"path":"/data/a"})", "tool_not_granted", ""},
@@ -68,6 +70,21 @@ TEST(Call, RefusalsAreForPeople) {
       check_call(**verified, "read_file", forge::parse(R"({"path":"/etc/passwd"})").root());
   EXPECT_EQ(Json::parse(denied.error().constraint),
             chain.payload(0)["authorization_details"][0]["tools"]["read_file"]["path"]);
+  const auto granting = [](int count) {
+    Json tools = Json::object();
+    for (int at = 0; at < count; ++at) tools["t" + std::to_string(at)] = Json::object();
+    return *Chain(1, [&](std::size_t, Draft& draft) {
+              draft.payload["authorization_details"][0]["tools"] = tools;
+            }).verify();
+  };
+  const auto names = [&](int count) {
+    const auto refused = check_call(*granting(count), "x", forge::parse("{}").root());
+    return refused.error().sentence.substr(refused.error().sentence.find(';'));
+  };
+  EXPECT_EQ(names(0), "; it grants no tool.");
+  EXPECT_EQ(names(1), R"(; it grants "t0".)");
+  EXPECT_EQ(names(3), R"(; it grants "t0", "t1" and "t2".)");
+  EXPECT_EQ(names(10), R"(; it grants "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7" and 2 more.)");
   const std::string long_name(100'000, '\n');
   const auto long_tool = check_call(**verified, long_name, forge::parse("{}").root());
   EXPECT_LT(long_tool.error().sentence.size(), 600U);
@@ -93,6 +110,23 @@ TEST(Call, WideArgumentsAreRefusedQuickly) {
   const auto verified = Chain(1).verify();
   const auto checked = check_call(**verified, "read_file", forge::parse(arguments + "}").root());
   EXPECT_EQ(checked.error().code, Code::kArgumentUnexpected);
+}
+
+// The effort ends inside the last clause, which then cannot tell that the value is not excluded:
+// that must not be taken for a yes.
+TEST(Call, ValuesThatCannotBeComparedAreRefused) {
+  const auto permits = [](std::size_t clauses, std::size_t bytes) {
+    const Json clause{{"constraint_type", "not_one_of"}, {"excluded", {"x"}}};
+    const Json all{{"constraint_type", "all"}, {"constraints", std::vector<Json>(clauses, clause)}};
+    const Chain chain(1, [&](std::size_t, Draft& draft) {
+      draft.payload["authorization_details"][0]["tools"] = {{"t", {{"a", all}}}};
+    });
+    const auto verified = chain.verify(kNow, {.token_bytes_max = 1U << 20U});
+    const Json arguments{{"a", std::string(bytes, 'y')}};
+    return check_call(**verified, "t", forge::parse(arguments.dump()).root()).has_value();
+  };
+  EXPECT_TRUE(permits(1023, 262'030));
+  EXPECT_FALSE(permits(1024, 262'030));
 }
 
 struct ProofCase {
@@ -188,6 +222,12 @@ TEST_F(ProofTest, FormMustBeRight) {
   expect(verify(forge::sign_text(R"({"alg":"ES256"})", canonical, holder)), "bad_proof");
   expect(verify(forge::sign_text(header, canonical, forge::key(77))), "bad_proof");
   expect(verify(forge::sign_text(header, canonical, chain_.signer(0))), "bad_proof");
+  const std::string good = forge::sign_text(header, canonical, holder);
+  expect(verify(good + "="), "bad_proof");
+  const std::string input = good.substr(0, good.find('.')) + ".e30=";
+  expect(verify(input + "." + encode_base64url(holder.sign(input))), "bad_proof");
+  const std::string long_header = R"({"alg":"EdDSA","x":")" + std::string(5000, 'x') + "\"}";
+  expect(verify(forge::sign_text(long_header, canonical, holder)), "too_large");
   expect(verify_proof(*verified_, forge::sign_text(header, canonical, holder), "read_file",
                       arguments_.root(), {}, kNow, {.proof_bytes_max = 100}),
          "too_large");
@@ -267,6 +307,36 @@ TEST(ReplayMemoryTest, RefusesWhenFull) {
   EXPECT_EQ(full.error().code, Code::kInternal);
   EXPECT_TRUE(memory.remember(holder, {"c", kNow + 31}, kNow + 31, 30))
       << "the old ones are forgotten";
+}
+
+TEST(ReplayMemoryTest, ProofsThatCannotBeWrittenDownAreRefused) {
+  std::vector<ReplayMemory::Seen> kept;
+  bool works = false;
+  ReplayMemory memory(8, [&](const ReplayMemory::Seen& seen, Seconds now) {
+    EXPECT_DOUBLE_EQ(now, kNow);
+    if (works) kept.push_back(seen);
+    return works;
+  });
+  const PublicKey holder = forge::key(1).public_key();
+  const auto lost = memory.remember(holder, {"a", kNow}, kNow, 30);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, Code::kInternal);
+  works = true;
+  EXPECT_TRUE(memory.remember(holder, {"a", kNow}, kNow, 30)) << "it was not used after all";
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].key, ReplayMemory::key_of(holder, {"a", kNow}));
+  EXPECT_DOUBLE_EQ(kept[0].until, kNow + 30);
+}
+
+TEST(ReplayMemoryTest, WhatAnEarlierProcessSawIsRestored) {
+  ReplayMemory memory;
+  const PublicKey holder = forge::key(1).public_key();
+  const ReplayMemory::Seen seen{ReplayMemory::key_of(holder, {"a", kNow}), kNow + 30};
+  memory.restore(seen);
+  memory.restore(seen);
+  EXPECT_EQ(memory.remember(holder, {"a", kNow}, kNow + 1, 30).error().code, Code::kReplayed);
+  EXPECT_TRUE(memory.remember(holder, {"b", kNow + 31}, kNow + 31, 30));
+  EXPECT_TRUE(memory.remember(holder, {"a", kNow + 31}, kNow + 31, 30)) << "forgotten in time";
 }
 
 TEST(ReplayMemoryTest, IsSharedByThreads) {
@@ -371,6 +441,43 @@ TEST(Cache, IsBoundedAndForgetsTheLeastRecentlyUsed) {
   EXPECT_EQ(cache.hits(), 2U);
   ASSERT_TRUE(cache.verify(chains[1].views(), anchors, kNow));
   EXPECT_EQ(cache.misses(), 4U);
+}
+
+TEST(Cache, OfNoEntriesKeepsNone) {
+  const Chain chain(2);
+  ChainCache cache(0);
+  EXPECT_TRUE(cache.verify(chain.views(), chain.anchors(), kNow));
+  EXPECT_TRUE(cache.verify(chain.views(), chain.anchors(), kNow));
+  EXPECT_EQ(cache.size(), 0U);
+  EXPECT_EQ(cache.hits(), 0U);
+}
+
+// The same chain under other limits or anchors takes the place it had.
+TEST(Cache, KeepsOneEntryForALeaf) {
+  const Chain chain(2);
+  const AnchorSet more({Anchor{"", forge::key(60).public_key(), std::nullopt},
+                        Anchor{"anchor", forge::key(0).public_key(), std::nullopt}});
+  ChainCache cache;
+  EXPECT_TRUE(cache.verify(chain.views(), chain.anchors(), kNow));
+  EXPECT_TRUE(cache.verify(chain.views(), more, kNow));
+  EXPECT_EQ(cache.size(), 1U);
+  EXPECT_TRUE(cache.verify(chain.views(), more, kNow));
+  EXPECT_EQ(cache.hits(), 1U);
+}
+
+// However many entries it may have, 64 MiB of tokens are enough.
+TEST(Cache, IsBoundedInBytes) {
+  ChainCache cache;
+  const AnchorSet anchors = Chain(1).anchors();
+  const Limits wide{.token_bytes_max = 32U << 20U, .chain_bytes_max = 32U << 20U};
+  for (int number = 0; number < 4; ++number) {
+    const Chain chain(1, [&](std::size_t, Draft& draft) {
+      draft.payload["jti"] = "chain " + std::to_string(number);
+      draft.payload["pad"] = std::string(18U << 20U, 'x');
+    });
+    ASSERT_TRUE(cache.verify(chain.views(), anchors, kNow, wide));
+  }
+  EXPECT_EQ(cache.size(), 2U);
 }
 
 TEST(Cache, TheDigestIsWhatAChildWouldCallItsParent) {

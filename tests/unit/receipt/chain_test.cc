@@ -1,6 +1,7 @@
 // AAT section 7 step by step: every way in which a chain can be wrong, and the code it gets.
 #include <gtest/gtest.h>
 
+#include "filters/receipt/verify.h"
 #include "tests/unit/receipt/forge.h"
 
 namespace mandated::receipt {
@@ -60,6 +61,20 @@ TEST(Chain, MixedKeyTypesVerify) {
   const std::string token = forge::sign_text(forge::honest_header(holder), child.dump(), holder);
   const std::vector<std::string_view> tokens{root.views()[0], token};
   EXPECT_TRUE(verify_chain(tokens, root.anchors(), kNow));
+}
+
+// Whoever only holds a chain can look at it without trusting its root.
+TEST(Chain, LinksAreCheckedWithoutAnchors) {
+  const Chain chain(2);
+  const auto linked = verify_links(chain.views(), kNow, {});
+  ASSERT_TRUE(linked) << linked.error().sentence;
+  EXPECT_EQ((*linked)->signer(0), nullptr);
+  EXPECT_EQ((*linked)->signer(1)->thumbprint(), chain.signer(1).public_key().thumbprint());
+  EXPECT_NE((*linked)->account(0), (*chain.verify())->account(0)) << "nobody's budget";
+  EXPECT_EQ((*linked)->account(1), (*chain.verify())->account(1));
+  const std::string broken = std::string(chain.views()[1]) + "=";
+  expect_refused(verify_links(std::vector<std::string_view>{chain.views()[0], broken}, kNow, {}),
+                 Code::kMalformed, 1);
 }
 
 TEST(Chain, EmptyIsNoReceipt) {
@@ -470,6 +485,24 @@ TEST(Chain, AnchorsAreChosenByKidAndThenTried) {
   expect_refused(verify_chain(Chain(1).views(), AnchorSet({wrong, other}), kNow),
                  Code::kUntrustedRoot, 0);
   expect_refused(verify_chain(Chain(1).views(), AnchorSet({other}), kNow), Code::kBadAlg, 0);
+}
+
+// A large set of keys cannot be made to cost a signature check each.
+TEST(Chain, AnchorsAreTriedUpToABound) {
+  const auto set_of = [](int others) {
+    std::vector<Anchor> anchors;
+    for (int at = 0; at < others; ++at) {
+      const PublicKey other = forge::key(100 + at).public_key();
+      anchors.push_back(Anchor{"other", other, std::nullopt});
+    }
+    anchors.push_back(Anchor{"right", forge::key(0).public_key(), std::nullopt});
+    return AnchorSet(std::move(anchors));
+  };
+  const Chain named(
+      1, [](std::size_t, Draft& draft) { draft.header = R"({"alg":"EdDSA","kid":"right"})"; });
+  EXPECT_TRUE(verify_chain(Chain(1).views(), set_of(63), kNow));
+  expect_refused(verify_chain(Chain(1).views(), set_of(64), kNow), Code::kUntrustedRoot, 0);
+  EXPECT_TRUE(verify_chain(named.views(), set_of(64), kNow));
 }
 
 TEST(Chain, AnchorOfAPersonSpeaksForThatPersonOnly) {

@@ -377,6 +377,10 @@ TEST(Batch, AnswersEachQuestion) {
        R"({"id":"7","permit":false,"code":"malformed"})"},
       {"args no object", [](Json& q) { q["args"] = Json::array(); },
        R"({"id":"7","permit":false,"code":"malformed"})"},
+      {"chain null", [](Json& q) { q["chain"] = nullptr; },
+       R"({"id":"7","permit":false,"code":"no_receipt"})"},
+      {"aud no string", [](Json& q) { q["aud"] = 5; },
+       R"({"id":"7","permit":false,"code":"malformed"})"},
       {"pop no string", [](Json& q) { q["pop"] = 5; },
        R"({"id":"7","permit":false,"code":"malformed"})"},
       {"now no number", [](Json& q) { q["now"] = "x"; },
@@ -429,7 +433,10 @@ TEST(Batch, LinesDoNotInfluenceEachOther) {
   receipt::BatchVerifier verifier;
   std::string together;
   std::string apart;
-  for (const Json& each : {good, other_anchor, good, late, good, other_anchor, late, good}) {
+  Json no_anchor = good;
+  no_anchor.erase("anchors");
+  for (const Json& each :
+       {good, other_anchor, good, late, no_anchor, good, other_anchor, late, no_anchor, good}) {
     verifier.answer(each.dump(), kNow, together);
     apart += answer(each.dump());
   }

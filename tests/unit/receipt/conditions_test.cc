@@ -51,6 +51,21 @@ TEST(Conditions, AreRefusedUntilSomethingCanMeetThem) {
   }
 }
 
+TEST(Conditions, AreMetByWhoeverSaysSo) {
+  const ChainPtr chain =
+      chain_of(R"({"status":{"uri":"https://x/l","idx":1},"require":{"read_file":"approval"}})",
+               R"({"require":{"read_file":["approval","clean"],"list_directory":"approval"}})");
+  const auto code = [&](const char* tool, const Met& met) {
+    const auto checked = check_conditions(*chain, tool, met);
+    return std::string(checked ? "" : to_string(checked.error().code));
+  };
+  EXPECT_EQ(code("list_directory", {.approval = true, .status = true}), "");
+  EXPECT_EQ(code("list_directory", {.approval = true}), "status_unknown");
+  EXPECT_EQ(code("list_directory", {.status = true}), "approval_required");
+  EXPECT_EQ(code("read_file", {.approval = true, .status = true}), "unclean")
+      << "an approval meets nothing else";
+}
+
 TEST(Instance, MustBeAttestedInEverySelector) {
   const ChainPtr chain =
       chain_of(R"({"instance":{"unix:uid":"1"}})", R"({"instance":{"unix:uid":"7","pod":"p"}})");
@@ -92,7 +107,7 @@ void expect_charges(const ChainPtr& chain, const char* tool, const char* argumen
 TEST(Charges, FallOnEveryHopThatCounts) {
   const ChainPtr chain = chain_of(R"({"budget":{"calls":5,"sum":{"pay.amount":0.3}}})",
                                   R"({"budget":{"calls":4,"tools":{"pay":2},"sum":{"pay.amount":0.2,
-                                      "pay.tip":9e9,"payer.amount":1}}})");
+                                      "pay.tip":9e9,"payer.amount":1,"pay":7}}})");
   expect_charges(chain, "pay", R"({"amount":0.1,"tip":0})",
                  {{0, "calls", 1, 5},
                   {0, "sum.pay.amount", 100'000, 300'000},
@@ -123,6 +138,7 @@ TEST(Charges, FiguresAreThoseThatCallsAreChargedTo) {
     EXPECT_EQ(figures[at].cost, 0U);
   }
   EXPECT_TRUE(figures_of(*chain_of("{}", "{}")).empty());
+  EXPECT_EQ(figures_of(*chain_of("{}", R"({"budget":{"tools":{"pay":2}}})")).size(), 1U);
 }
 
 // However small, a cost is not free; a limit is never rounded up.
@@ -187,6 +203,8 @@ TEST(Charges, AreNamedInWords) {
   EXPECT_EQ(refusal.tool, "pay");
   EXPECT_EQ(refusal.sentence,
             "The budget \"calls\" of the receipt at hop 1 has not enough left for this call.");
+  EXPECT_EQ(budget_spent({"", 1, 5, kNow, 0, "sum.pay.amount"}, "pay").sentence,
+            "The budget \"sum.pay.amount\" of the root receipt has not enough left for this call.");
 }
 
 }  // namespace

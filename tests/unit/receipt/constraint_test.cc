@@ -150,6 +150,86 @@ TEST(Constraint, AnswersNoOnceTheEffortIsSpent) {
   EXPECT_TRUE(effort.exhausted());
 }
 
+// Null, false and true share their hashes with 0 and the two smallest numbers.
+TEST(Constraint, LargeSetsTellValuesOfOneHashApart) {
+  std::string words;
+  for (int at = 0; at < 30; ++at) words += ",\"w" + std::to_string(at) + "\"";
+  const auto one_of = [&](const std::string& values) {
+    return R"({"constraint_type":"one_of","values":[)" + values + words + "]}";
+  };
+  for (const char* literal : {"null", "false", "true"})
+    EXPECT_TRUE(accepts(one_of("null,false,true"), literal)) << literal;
+  for (const char* number : {"0", "-0", "5e-324", "1e-323"}) {
+    EXPECT_FALSE(accepts(one_of("null,false,true"), number)) << number;
+    EXPECT_TRUE(accepts(one_of("null,false,true,0,5e-324,1e-323"), number)) << number;
+  }
+  for (int at = 0; at < 100; ++at)
+    EXPECT_FALSE(accepts(one_of("null"), "\"absent " + std::to_string(at) + "\""));
+}
+
+struct EffortCase {
+  const char* name;
+  std::string constraint;
+  std::string argument;  // a constraint again where two are compared
+};
+
+// Wherever the effort runs out, the answer is no or the effort says so.
+TEST(Constraint, NoStepOfTheWorkIsFree) {
+  constexpr std::size_t kWhole = std::size_t{1} << 22U;
+  ASSERT_TRUE(Effort().spend(kWhole - 1));
+  ASSERT_FALSE(Effort().spend(kWhole));
+  std::string many = "[0";
+  for (int at = 1; at < 20; ++at) many += "," + std::to_string(at);
+  many += "]";
+  const std::string path = R"({"constraint_type":"path_containment","root":"/a"})";
+  const std::string any = R"({"constraint_type":"wildcard"})";
+  const std::string pair = R"({"constraint_type":"all","constraints":[)" + any + "," + path + "]}";
+  const std::string turned =
+      R"({"constraint_type":"all","constraints":[)" + path + "," + any + "]}";
+  const EffortCase checks[] = {
+      {"exact", R"({"constraint_type":"exact","value":1})", "1"},
+      {"few", R"({"constraint_type":"one_of","values":[1,2,3]})", "3"},
+      {"many", R"({"constraint_type":"one_of","values":)" + many + "}", "7"},
+      {"contains", R"({"constraint_type":"contains","required":[1,2]})", "[2,1]"},
+      {"subset", R"({"constraint_type":"subset","allowed":)" + many + "}", "[1,2]"},
+      {"not", R"({"constraint_type":"not_one_of","excluded":[1,2]})", "3"},
+      {"all", pair, "\"/a/b\""},
+      {"url", R"({"constraint_type":"url_containment","scheme":"https","host":"a.example"})",
+       "\"https://a.example/b\""},
+      {"glob", R"({"constraint_type":"glob","pattern":"*b"})", "\"aaab\""},
+  };
+  const EffortCase comparisons[] = {
+      {"sets", R"({"constraint_type":"one_of","values":[1,2]})",
+       R"({"constraint_type":"one_of","values":)" + many + "}"},
+      {"same order", pair, pair},
+      {"other order", turned, pair},
+  };
+  const auto expect_paid = [](const EffortCase& each, const auto& answers) {
+    SCOPED_TRACE(each.name);
+    std::size_t left = 1;
+    for (; left < 500; ++left) {
+      Effort effort;
+      effort.spend(kWhole - left);
+      if (answers(effort) && !effort.exhausted()) break;
+      EXPECT_TRUE(effort.exhausted()) << left;
+    }
+    EXPECT_GT(left, 1U);
+    EXPECT_LT(left, 500U);
+  };
+  for (const EffortCase& each : checks) {
+    const auto constraint = parse_constraint(each.constraint);
+    const auto argument = forge::parse(each.argument);
+    expect_paid(
+        each, [&](Effort& effort) { return constraint.constraint.check(argument.root(), effort); });
+  }
+  for (const EffortCase& each : comparisons) {
+    const auto child = parse_constraint(each.constraint);
+    const auto parent = parse_constraint(each.argument);
+    expect_paid(each,
+                [&](Effort& effort) { return child.constraint.within(parent.constraint, effort); });
+  }
+}
+
 struct MalformedCase {
   const char* text;
   Code code;
@@ -313,6 +393,8 @@ TEST(Subsumption, ThePrintedRulesNameEveryPermittedPair) {
 
 TEST(Subsumption, MembersDecide) {
   const PairCase cases[] = {
+      {R"({"constraint_type":"range","max":5,"max_inclusive":false})",
+       R"({"constraint_type":"range","max":5,"max_inclusive":false})", true},
       {R"({"constraint_type":"exact","value":1.0})", R"({"constraint_type":"exact","value":1})",
        true},
       {R"({"constraint_type":"exact","value":"1"})", R"({"constraint_type":"exact","value":1})",

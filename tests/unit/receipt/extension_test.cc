@@ -69,6 +69,7 @@ TEST(Cidr, TakesAddressesInOneSpelling) {
       {"10.1", false},
       {"10.1.2", false},
       {"10.1.2.3.4", false},
+      {"10.1.2.3000000000000000000000000000000000000000000000", false},
       {"010.1.2.3", false},
       {"10.01.2.3", false},
       {"10.1.2.003", false},
@@ -477,6 +478,10 @@ TEST(ShellCommand, TakesPlainWordsOnly) {
       {"PATH=. git", false},
       {"'A'=b git", false},
       {"git A=b", false},
+      // controls
+      {"git \x7f", false},
+      {"git 'a\x7f'", false},
+      {"git 'a\x01'", false},
       // quotes that do not end
       {"git 'a", false},
       {"git \"a", false},

@@ -104,6 +104,37 @@ TEST_F(IssueTest, TaskIsNotCopiedDown) {
   EXPECT_EQ((*verified)->mandate(1).task, std::nullopt);
 }
 
+// The parent's status counts by itself, so a child has an entry of its own or none.
+TEST_F(IssueTest, StatusIsNotCopiedDown) {
+  Grant listed = grant(agent_);
+  listed.mandate_json = R"({"status":{"uri":"https://example.com/list","idx":7}})";
+  const auto parent = issue_root(listed, "https://issuer.example", issuer_);
+  ASSERT_TRUE(parent) << parent.error().sentence;
+  Grant same = grant(helper_);
+  same.mandate_json.clear();
+  const auto child = derive(std::vector<std::string_view>{*parent}, same, agent_);
+  ASSERT_TRUE(child) << child.error().sentence;
+  const auto verified =
+      verify_chain(std::vector<std::string_view>{*parent, *child}, anchors_, kNow);
+  ASSERT_TRUE(verified);
+  EXPECT_TRUE((*verified)->mandate(0).status);
+  EXPECT_FALSE((*verified)->mandate(1).status);
+  EXPECT_EQ((*verified)->claims(1).find("mandate"), nullptr) << "none is written where none is";
+}
+
+TEST_F(IssueTest, IdentifiersMayBeChosen) {
+  Grant named = grant(agent_);
+  named.jti = "receipt-7";
+  const auto token = issue_root(named, "https://issuer.example", issuer_);
+  ASSERT_TRUE(token) << token.error().sentence;
+  const auto chain = *verify_chain(std::vector<std::string_view>{*token}, anchors_, kNow);
+  EXPECT_EQ(chain->jti(0), "receipt-7");
+  const std::string proof = prove(*chain, agent_, "list", json::Value(), "", kNow, "proof-7");
+  const auto verified = verify_proof(*chain, proof, "list", json::Value(), {}, kNow);
+  ASSERT_TRUE(verified) << verified.error().sentence;
+  EXPECT_EQ(verified->jti, "proof-7");
+}
+
 TEST_F(IssueTest, IdentifiersAreFreshUuids) {
   const auto identifier = [&] {
     const std::string token = root();
@@ -134,6 +165,8 @@ TEST_F(IssueTest, BadRootsAreNotSigned) {
   expect_refused(with([](Grant& g) { g.expires = kNow + 91.0 * 86400; }), "lifetime");
   expect_refused(with([](Grant& g) { g.expires = std::numeric_limits<double>::infinity(); }),
                  "malformed");
+  expect_refused(with([](Grant& g) { g.issued_at = std::numeric_limits<double>::quiet_NaN(); }),
+                 "malformed");
   expect_refused(with([](Grant& g) { g.depth_max = 17; }), "depth");
   expect_refused(with([](Grant& g) { g.depth_max = -1; }), "malformed");
 }
@@ -150,6 +183,7 @@ TEST_F(IssueTest, BadChildrenAreNotSigned) {
   EXPECT_TRUE(with([](Grant&) {}));
   expect_refused(derive(chain, grant(helper_), helper_), "wrong_holder");
   expect_refused(derive({}, grant(helper_), agent_), "no_receipt");
+  expect_refused(with([](Grant& g) { g.tools_json = "{"; }), "malformed");
   expect_refused(with([](Grant& g) { g.tools_json = R"({"write_file":{}})"; }), "escalation");
   expect_refused(with([](Grant& g) { g.tools_json = R"({"read_file":{}})"; }), "escalation");
   expect_refused(with([](Grant& g) { g.mandate_json = R"({"user":"mailto:eve@example.com"})"; }),

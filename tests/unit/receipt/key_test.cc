@@ -128,6 +128,67 @@ TEST(Key, BadJwksAreRefused) {
   EXPECT_FALSE(mixed);
 }
 
+TEST(Key, BadPrivateJwksAreRefused) {
+  constexpr std::string_view kX = R"("x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")";
+  constexpr std::string_view kY = R"("y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")";
+  constexpr std::string_view kD = R"("d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")";
+  const auto p256 = [](std::initializer_list<std::string_view> members) {
+    std::string text = R"({"kty":"EC","crv":"P-256")";
+    for (const std::string_view member : members) text += "," + std::string(member);
+    return text + "}";
+  };
+  const auto scalar = [](char byte) {
+    return "\"d\":\"" + encode_base64url(std::string(32, byte)) + "\"";
+  };
+  ASSERT_TRUE(PrivateKey::from_jwk(forge::parse(p256({kX, kY, kD})).root()));
+  const std::string cases[] = {
+      "7",
+      R"({"kty":"RSA","d":"AQAB"})",
+      p256({kX, kY}),
+      p256({kX, kD}),
+      p256({kY, kD}),
+      p256({kX, kY, scalar('\0')}),
+      p256({kX, kY, scalar('\xFF')}),
+      p256({kX, kY, scalar('\x01')}),
+      p256({kX, R"("y":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")", kD}),
+      p256({R"("x":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")", kY, kD}),
+      R"({"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"})",
+  };
+  for (const std::string& text : cases) {
+    const auto key = PrivateKey::from_jwk(forge::parse(text).root());
+    ASSERT_FALSE(key) << text;
+    EXPECT_EQ(key.error().code, Code::kMalformed) << text;
+  }
+}
+
+// The types that must be said and those that may be left out (profile section 1).
+TEST(Header, SaysWhatKindOfTokenItIs) {
+  const PrivateKey signer = forge::key(0);
+  const TokenKind kinds[] = {TokenKind::kReceipt, TokenKind::kProof, TokenKind::kApproval,
+                             TokenKind::kStatusList};
+  for (const TokenKind made : kinds) {
+    const std::string token = sign_compact("{}", made, "k", signer);
+    const auto segments = split(token);
+    ASSERT_TRUE(segments);
+    for (const TokenKind wanted : kinds) {
+      const auto header = read_header(segments->header, wanted);
+      EXPECT_EQ(header.has_value(), made == wanted)
+          << type_name(made) << " as " << type_name(wanted);
+      if (header) {
+        EXPECT_EQ(header->kid, "k");
+      }
+    }
+  }
+  for (const char* loose : {R"({"alg":"EdDSA"})", R"({"alg":"EdDSA","typ":"JWT"})"}) {
+    const std::string segment = encode_base64url(std::string_view(loose));
+    EXPECT_TRUE(read_header(segment, TokenKind::kReceipt));
+    EXPECT_TRUE(read_header(segment, TokenKind::kProof));
+    EXPECT_FALSE(read_header(segment, TokenKind::kApproval));
+    EXPECT_FALSE(read_header(segment, TokenKind::kStatusList));
+  }
+  EXPECT_EQ(type_name(TokenKind::kStatusList), "statuslist+jwt");
+}
+
 TEST(Base64Url, IsStrict) {
   const std::pair<const char*, const char*> good[] = {{"", ""},           {"Zg", "f"},
                                                       {"Zm8", "fo"},      {"Zm9v", "foo"},
@@ -161,6 +222,14 @@ TEST(Refusal, CodesHaveTheNamesOfTheProfile) {
   EXPECT_EQ(names, expected);
 }
 
+TEST(Refusal, CodesAreKnownByTheirNames) {
+  EXPECT_TRUE(is_code("no_receipt"));
+  EXPECT_TRUE(is_code("internal"));
+  EXPECT_FALSE(is_code(""));
+  EXPECT_FALSE(is_code("Internal"));
+  EXPECT_FALSE(is_code("no_receipts"));
+}
+
 TEST(Refusal, ShownTextIsBoundedAndValid) {
   EXPECT_EQ(shown("a\"b"), R"("a\"b")");
   std::string text;
@@ -168,6 +237,9 @@ TEST(Refusal, ShownTextIsBoundedAndValid) {
   const std::string cut = shown(text);
   EXPECT_LT(cut.size(), 110U);
   EXPECT_TRUE(json::Document::parse(cut)) << "cut between characters";
+  const std::string shifted = shown("a" + text);
+  EXPECT_TRUE(json::Document::parse(shifted)) << "cut between characters";
+  EXPECT_EQ(shown(std::string(200, '\x80')), "\"…\"") << "no character at all";
 }
 
 }  // namespace

@@ -78,7 +78,15 @@ TEST(Mandate, IsReadStrictly) {
        Code::kMalformed},
       {R"({"approvers":{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]}})",
        Code::kMalformed},
+      {R"({"approvers":{"keys":"AAAA","min":1}})", Code::kMalformed},
+      {R"({"approvers":{"keys":[7],"min":1}})", Code::kMalformed},
+      {R"({"approvers":{"keys":["AAAA"],"min":1}})", Code::kMalformed},
+      {R"({"approvers":{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],"min":"1"}})",
+       Code::kMalformed},
+      {R"({"approvers":{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],"min":1,"x":1}})",
+       Code::kMalformed},
       {R"({"status":{"uri":"https://x/list"}})", Code::kMalformed},
+      {R"({"status":{"uri":"https://x/a b","idx":1}})", Code::kMalformed},
       {R"({"status":{"uri":"http://x/list","idx":1}})", Code::kMalformed},
       {R"({"status":{"uri":"https://x/list","idx":-1}})", Code::kMalformed},
       {R"({"status":{"uri":"https://x/list","idx":1,"more":1}})", Code::kMalformed},
@@ -239,6 +247,11 @@ TEST(Mandate, ApproversOnlyShrinkAndAskForMore) {
     draft.payload["mandate"]["approvers"] = Json{{"keys", {a, b}}, {"min", hop == 0 ? 2 : 1}};
   });
   EXPECT_EQ(lowered.verify().error().code, Code::kEscalation);
+  const Chain dropped(2, [&](std::size_t hop, Draft& draft) {
+    draft.payload["mandate"] = Json::object();
+    if (hop == 0) draft.payload["mandate"]["approvers"] = Json{{"keys", {a, b}}, {"min", 1}};
+  });
+  EXPECT_EQ(dropped.verify().error().code, Code::kEscalation);
 }
 
 // The rule spans generations: what the root admits binds a grandchild.
@@ -323,13 +336,53 @@ TEST(Presenter, HoldersBindThoseBelow) {
   EXPECT_FALSE(check_presenter(**verified, {"spiffe://td/t/a", {}}));
 }
 
+TEST(SpiffeId, AsTheSpecificationSpellsIt) {
+  const std::string deepest = "spiffe://td/" + std::string(2048 - 12, 'a');
+  const std::string long_domain = "spiffe://" + std::string(255, 'd') + "/a";
+  for (const std::string& good :
+       {std::string("spiffe://td/a"), std::string("spiffe://a.b-c_9/A-1.b_2/z"),
+        std::string("spiffe://9/0"), std::string("spiffe://td/..."), deepest, long_domain}) {
+    EXPECT_TRUE(is_spiffe_id(good)) << good;
+  }
+  for (const std::string& bad :
+       {std::string(), std::string("spiffe://"), std::string("spiffe:///a"),
+        std::string("SPIFFE://td/a"), std::string("https://td/a"), std::string("spiffe://td"),
+        std::string("spiffe://td//a"), std::string("spiffe://td/a//b"),
+        std::string("spiffe://td/./a"), std::string("spiffe://td/{"), std::string("spiffe://t~/a"),
+        std::string("spiffe://{d/a"), std::string("spiffe://td/~"), std::string("spiffe://td:1/a"),
+        std::string("spiffe://td/a?b"), std::string("spiffe://td/*"), deepest + "a",
+        "spiffe://d" + long_domain.substr(9)}) {
+    EXPECT_FALSE(is_spiffe_id(bad)) << bad;
+  }
+}
+
+TEST(SpiffePattern, CoversWhatTheOtherMatches) {
+  struct Case {
+    const char* outer;
+    const char* inner;
+    bool covers;
+  };
+  const Case cases[] = {
+      {"spiffe://td/a", "spiffe://td/a", true},     {"spiffe://td/*", "spiffe://td/a", true},
+      {"spiffe://td/*", "spiffe://td/*", true},     {"spiffe://td/a", "spiffe://td/*", false},
+      {"spiffe://td/*", "spiffe://td/**", false},   {"spiffe://td/**", "spiffe://td/*", true},
+      {"spiffe://td/**", "spiffe://td/a/**", true}, {"spiffe://td/a", "spiffe://td/a/b", false},
+      {"spiffe://td/a/b", "spiffe://td/a", false},  {"spiffe://td/**", "spiffe://te/a", false},
+      {"spiffe://td/a/**", "spiffe://td/a", false}, {"spiffe://td/a/*", "spiffe://td/a", false},
+      {"spiffe://td/*/b", "spiffe://td/a/b", true}, {"spiffe://td/*/b", "spiffe://td/**", false},
+  };
+  for (const auto& [outer, inner, covers] : cases)
+    EXPECT_EQ(spiffe_covers(outer, inner), covers) << outer << " and " << inner;
+}
+
 TEST(Uri, ByItsCharacters) {
   for (const char* good : {"https://a", "mailto:jane@example.com", "acct:j@x", "urn:a:b",
-                           "a+b-c.1:", "https://a/%20?q#f"}) {
+                           "a+b-c.1:", "https://a/%20?q#f", "x:%aF%Af%fA%09"}) {
     EXPECT_TRUE(is_uri(good)) << good;
   }
-  for (const char* bad : {"", ":", "a", "1a:b", "ht tp://a", "https://a b", "https://\xC3\xA9",
-                          "x:%2", "x:%zz", "x:<>", "x:\"", "x:\\"}) {
+  for (const char* bad :
+       {"", ":", "a", "1a:b", "ht tp://a", "https://a b", "https://\xC3\xA9", "x:%2", "x:%zz",
+        "x:%2g", "x:%2G", "x:%:0", "{:a", "x:{", "x:<>", "x:\"", "x:\\"}) {
     EXPECT_FALSE(is_uri(bad)) << bad;
   }
 }

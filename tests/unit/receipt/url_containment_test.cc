@@ -111,7 +111,14 @@ TEST(UrlContainment, TakesUrlsThatHaveOneReading) {
       {"https://api.example.com/v1/%20/admin", true},
       {"https://api.example.com/v1/.../admin", false},
       {"https://api.example.com/v1\\..\\admin", false},
+      {"https://api.example.com/v1/%7f", false},
+      {"https://api.example.com/v1/%1f", false},
       {"https://api.example.com/v1/%c0%ae%c0%ae/admin", false},
+      {"https://api.example.com/v1/%c1%9c", false},
+      {"https://api.example.com/v1/%c3%a9", true},
+      {"https://api.example.com/v1/%e0%a0%80", true},
+      {"https://api.example.com/v1/%f0%90%80%80", true},
+      {"https://api.example.com/v1/%F4%8F%BF%BF", true},
       {"https://api.example.com/v1/..%c0%af..%c0%afadmin", false},
       {"https://api.example.com/v1/..%e0%80%af", false},
       {"https://api.example.com/v1/..%f0%80%80%af", false},
@@ -121,6 +128,9 @@ TEST(UrlContainment, TakesUrlsThatHaveOneReading) {
       {"https://api.example.com/v1/%", false},
       {"https://api.example.com/v1/%2", false},
       {"https://api.example.com/v1/%zz", false},
+      {"https://api.example.com/v1/%2z", false},
+      {"https://api.example.com/v1/%2!", false},
+      {"https://api.example.com/v1/%2:", false},
       {"https://api.example.com/v1/%u002e", false},
       {"https://api.example.com/v1/\u00e9", false},
       {"https://api.example.com/v1/\"x", false},
@@ -130,6 +140,20 @@ TEST(UrlContainment, TakesUrlsThatHaveOneReading) {
       R"({"constraint_type":"url_containment","scheme":"https","host":"api.example.com","path":"/v1"})";
   expect_checks(kConstraint, cases);
   expect_no_other_kinds(kConstraint);
+}
+
+TEST(UrlContainment, HostsAreAsLongAsDnsAllows) {
+  constexpr const char* kConstraint =
+      R"({"constraint_type":"url_containment","scheme":"https","host":"*.example.com"})";
+  const std::string label = std::string(63, 'a') + ".";
+  const auto url = [&](std::size_t last) {
+    return "\"https://" + label + label + label + std::string(last, 'b') + ".example.com/\"";
+  };
+  EXPECT_TRUE(accepts(kConstraint, url(49)));
+  EXPECT_FALSE(accepts(kConstraint, url(50)));
+  EXPECT_FALSE(accepts(kConstraint, "\"https://" + std::string(64, 'a') + ".example.com/\""));
+  EXPECT_FALSE(accepts(kConstraint, "\"https://a{.example.com/\""));
+  EXPECT_FALSE(accepts(kConstraint, "\"https://a~.example.com/\""));
 }
 
 TEST(UrlContainment, WildcardHosts) {

@@ -571,6 +571,11 @@ TEST(Webauthn, KindsOfAnchorsDoNotMix) {
   const AnchorSet mixed(
       {Anchor{"", forge::key(1, KeyType::kP256).public_key(), std::nullopt}, passkey.anchor()});
   expect_refused(verify({plain}, mixed), Code::kUntrustedRoot, "trusted here");
+  // One key as both: what it signs plainly is judged as a plain key's, wherever the passkey stands.
+  const AnchorSet twice({passkey.anchor(), Anchor{"", key, std::nullopt}});
+  EXPECT_TRUE(verify({plain}, twice));
+  const AnchorSet for_joe({passkey.anchor(), Anchor{"", key, "mailto:joe@example.org"}});
+  expect_refused(verify({plain}, for_joe), Code::kUntrustedRoot, "may not speak for its user");
   // A plain key that calls itself by the credential id is no passkey.
   const AnchorSet impostor(
       {Anchor{passkey.credential_id, key, std::nullopt}, Authenticator(43).anchor()});
