@@ -6,7 +6,7 @@ SHELL := /bin/bash
 run: release ## the main job: a real agent's tool calls held to a signed receipt
 	tests/real/main_job/run
 
-test: ## everything: format, tidy, all layers with both compilers, sanitizers, 60 s of each fuzz target
+test: ## everything: format, tidy, all layers with both compilers, sanitizers, 60 s of each fuzz target, coverage
 	tools/setup sdks
 	tools/test
 
