@@ -151,8 +151,9 @@ Checked<VerifiedList> verify_status_list(std::string_view token, std::string_vie
 
 Checked<PublishedList> open_status_list(std::string_view token, const AnchorSet& anchors,
                                         const TokenLimits& limits) {
-  return open_token(token, anchors, limits).map([](VerifiedList list) -> PublishedList {
-    return list;
+  return open_token(token, anchors, limits).map([](VerifiedList list) {
+    PublishedList& published = list;
+    return std::move(published);
   });
 }
 

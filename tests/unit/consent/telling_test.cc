@@ -102,12 +102,12 @@ TEST(Telling, PointsOutWhatIsNotBounded) {
   question["depth"] = 1;
   question["tools"] = Json::object();
   const std::string text = flat(told(question));
-  for (const char* words :
-       {"Any workload that holds the key below: none is named. (!)", "Any instance of it.\n",
-        "# What it may do\nNothing.\n",
-        "As often as it likes, as long as the receipt is valid. (!)",
-        "Once, to another workload, never with more rights than these.\nTo any workload, by whoever holds the key named above. (!)",
-        "# What else is required\nNothing.\n"})
+  for (const char* words : {"Any workload that holds the key below: none is named. (!)",
+                            "Any instance of it.\n", "# What it may do\nNothing.\n",
+                            "As often as it likes, as long as the receipt is valid. (!)",
+                            "Once, to another workload, never with more rights than these.\nTo any "
+                            "workload, by whoever holds the key named above. (!)",
+                            "# What else is required\nNothing.\n"})
     EXPECT_THAT(text, HasSubstr(words));
   question["depth"] = 0;
   EXPECT_THAT(flat(told(question)), HasSubstr("# How far it may be passed on\nNot at all.\n"));
