@@ -142,7 +142,8 @@ Result<std::vector<std::string>> StateFolder::list(std::string_view ending,
                                                    std::size_t count_max) const {
   const int descriptor = ::openat(descriptor_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return failure("", errno_text());
-  const std::unique_ptr<DIR, decltype(&::closedir)> folder(::fdopendir(descriptor), &::closedir);
+  const auto close = [](DIR* folder) { ::closedir(folder); };
+  const std::unique_ptr<DIR, decltype(close)> folder(::fdopendir(descriptor), close);
   if (!folder) {
     ::close(descriptor);
     return failure("", errno_text());
