@@ -297,9 +297,9 @@ TEST_P(CodesTest, IsAnsweredAndNothingLeaves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Section7, CodesTest, testing::Range(std::size_t{0}, rows().size()),
-                         [](const testing::TestParamInfo<std::size_t>& info) {
-                           return std::string(receipt::to_string(rows()[info.param].code)) + "_" +
-                                  std::to_string(info.param);
+                         [](const testing::TestParamInfo<std::size_t>& each) {
+                           return std::string(receipt::to_string(rows()[each.param].code)) + "_" +
+                                  std::to_string(each.param);
                          });
 
 TEST(CodesTableTest, EveryCodeHasARow) {
