@@ -385,7 +385,7 @@ void add_verify(CLI::App& parent, int& exit_code) {
   command->add_flag("--batch", *batch, "Read standard input, write standard output")->required();
   command->add_option("--jobs", *jobs, "Threads (default: as many as the machine has cores)")
       ->check(CLI::Range(1, 256));
-  command->callback([jobs, &exit_code] {
+  command->callback([batch, jobs, &exit_code] {
     boost::asio::io_context context;
     const RealClock clock(context);
     const auto now = [&clock] { return clock.wall_seconds(); };

@@ -115,7 +115,8 @@ TEST_F(HoldingsTest, WhatWasRevokedDoesNotStand) {
   const auto revoked = named(3);
   hold("1.json", revoked);
   hold("2.json", named(4));
-  for (const Json& one : get("/receipts").body["receipts"])
+  const Json unknown = get("/receipts").body["receipts"];
+  for (const Json& one : unknown)
     EXPECT_EQ(one["refusal"]["code"], "status_unknown") << "nobody fetches lists here";
 
   status::PublishedList list{uri, now(), {}, {}, 60, *status::StatusList::make(2, 64)};
