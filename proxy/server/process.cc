@@ -79,6 +79,14 @@ admin::Metrics::Names metric_names(const config::Config& config) {
   return names;
 }
 
+// A system's bundle holds some 150 certificates: it is read only for what is asked over https. A
+// file that the configuration names is read in any case, so that what is wrong with it shows at
+// once.
+bool needs_web_roots(const config::Config& config) {
+  return !config.fetch.ca_file.empty() || config.receipts.status ||
+         config.receipts.consent_url.starts_with("https:");
+}
+
 class Process {
  public:
   Process(const config::Config& config, const ProcessOptions& options)
@@ -144,7 +152,10 @@ Result<void> Process::start() {
   }
   approvals_ = std::make_unique<Approvals>(config_.receipts.consent_url, anchors_.approvers,
                                            receipt_limits(config_.receipts.limits));
-  TRY(tls::WebRootsPtr web_roots, load_web_roots(config_.fetch));
+  tls::WebRootsPtr web_roots;
+  if (needs_web_roots(config_)) {
+    TRY(web_roots, load_web_roots(config_.fetch));
+  }
   if (config_.receipts.status) {
     TRY(status_, StatusWatch::make(*config_.receipts.status, anchors_.roots, web_roots,
                                    options_.testing_clock_offset));
