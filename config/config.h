@@ -175,15 +175,17 @@ struct Valkey {
 
 /// How it is found out whether receipts were revoked.
 struct Status {
-  std::vector<std::string> lists;    ///< https URLs below which lists may stand
+  /// Where lists may stand: https origins and paths; a path covers what lies below it. Nothing else
+  /// is fetched, whatever a receipt names.
+  std::vector<std::string> lists;
   std::vector<std::string> issuers;  ///< files of keys whose lists speak for every receipt
   Duration grace = minutes(10);
   Duration ttl_min = seconds(10);
-  Duration ttl_max = minutes(15);
-  Duration age_max = hours(24);
-  Duration timeout = seconds(5);
+  Duration ttl_max = minutes(15);  ///< also of a list that names none
+  Duration age_max = hours(24);    ///< of a list without `exp`, from its iat
+  Duration timeout = seconds(5);   ///< of one fetch, and of waiting for it
   std::size_t lists_max = 1024;
-  std::size_t bytes_max = 256U << 20U;
+  std::size_t bytes_max = 256U << 20U;  ///< of all lists together, unpacked
 };
 
 struct Receipts {

@@ -123,19 +123,6 @@ StatusLists::StatusLists(StatusOptions options, fetch::Fetcher& fetcher, Clock& 
 
 StatusLists::~StatusLists() = default;
 
-StatusOptions status_options(const config::Status& config) {
-  StatusOptions options;
-  options.places = config.lists;
-  options.ttl_min = config.ttl_min;
-  options.ttl_max = config.ttl_max;
-  options.grace = config.grace;
-  options.age_max = config.age_max;
-  options.timeout = config.timeout;
-  options.lists_max = config.lists_max;
-  options.bytes_max = config.bytes_max;
-  return options;
-}
-
 // --- asked by calls, on any thread
 
 void StatusLists::want(const receipt::VerifiedChain& chain) {
@@ -207,18 +194,19 @@ StatusLists::Answer StatusLists::ask(const receipt::StatusReference& reference,
 bool StatusLists::is_permitted(const std::string& uri) const {
   const auto target = fetch::parse_target(uri);
   if (!target || !target->tls) return false;
-  return std::any_of(options_.places.begin(), options_.places.end(), [&](const std::string& place) {
-    const std::string_view base = without_slash(place);
-    return uri == place ||
-           (uri.starts_with(base) && uri.size() > base.size() && uri[base.size()] == '/');
-  });
+  return std::any_of(options_.settings.lists.begin(), options_.settings.lists.end(),
+                     [&](const std::string& place) {
+                       const std::string_view base = without_slash(place);
+                       return uri == place || (uri.starts_with(base) && uri.size() > base.size() &&
+                                               uri[base.size()] == '/');
+                     });
 }
 
 StatusLists::PlacePtr StatusLists::find_or_add(const std::string& uri) {
   const auto found = places_.find(uri);
   if (found != places_.end()) return found->second;
   if (!is_permitted(uri)) return nullptr;
-  if (places_.size() >= options_.lists_max && !make_room()) return nullptr;
+  if (places_.size() >= options_.settings.lists_max && !make_room()) return nullptr;
   auto place = std::make_shared<Place>();
   place->uri = uri;
   places_.emplace(uri, place);
@@ -295,7 +283,7 @@ Task<void> StatusLists::keep(PlacePtr place) {
 }
 
 Task<Result<Clock::Duration>> StatusLists::refresh(const PlacePtr& place) {
-  const Clock::Time deadline = clock_.now() + options_.timeout;
+  const Clock::Time deadline = clock_.now() + options_.settings.timeout;
   Slot slot(*this);
   if (gate_.draining()) co_return fail(Code::kCancelled, "the proxy is shutting down");
   if (!co_await slot.take(deadline, holds_list(*place))) {
@@ -319,15 +307,16 @@ Result<Clock::Duration> StatusLists::take(const PlacePtr& place, const std::stri
   const Seconds now = clock_.wall_seconds();
   auto verified = status::verify_status_list(token, place->uri, candidates(*place), now);
   if (!verified) return fail(Code::kDenied, Side::kUpstream, verified.error().sentence);
-  const Seconds wanted = verified->ttl.value_or(seconds_of(options_.ttl_max));
-  const Clock::Duration ttl =
-      duration_of(std::clamp(wanted, seconds_of(options_.ttl_min), seconds_of(options_.ttl_max)));
+  const Seconds wanted = verified->ttl.value_or(seconds_of(options_.settings.ttl_max));
+  const Clock::Duration ttl = duration_of(std::clamp(wanted, seconds_of(options_.settings.ttl_min),
+                                                     seconds_of(options_.settings.ttl_max)));
   Held fresh;
   fresh.signer = std::move(verified->signer);
   fresh.issued_at = verified->issued_at;
-  fresh.expires = verified->expires.value_or(fresh.issued_at + seconds_of(options_.age_max));
+  fresh.expires =
+      verified->expires.value_or(fresh.issued_at + seconds_of(options_.settings.age_max));
   fresh.fetched = clock_.now();
-  fresh.until = fresh.fetched + ttl + options_.grace;
+  fresh.until = fresh.fetched + ttl + options_.settings.grace;
   fresh.list = std::make_shared<const status::StatusList>(std::move(verified->list));
   if (now >= fresh.expires) return fail(Code::kDenied, Side::kUpstream, "it is too old");
 
@@ -340,7 +329,7 @@ Result<Clock::Duration> StatusLists::take(const PlacePtr& place, const std::stri
     }
     if (one.list) bytes -= bytes_of(*one.list);
   }
-  if (bytes > options_.bytes_max) {
+  if (bytes > options_.settings.bytes_max) {
     return fail(Code::kOverloaded, "all lists together are larger than this proxy keeps");
   }
   const Seconds left = fresh.expires - now;
@@ -392,7 +381,7 @@ void StatusLists::settle(Place& place, std::string problem) {
 // or nobody has asked for a long time, or the process ends.
 bool StatusLists::retire(Place& place, Clock::Time retry_at) {
   const std::lock_guard lock(mutex_);
-  const bool idle = clock_.now() - place.used > options_.ttl_max + options_.grace;
+  const bool idle = clock_.now() - place.used > options_.settings.ttl_max + options_.settings.grace;
   if (is_useful(place) && !idle && !gate_.draining()) return false;
   for (Held& one : place.held) {
     if (one.list) bytes_ -= bytes_of(*one.list);

@@ -30,22 +30,10 @@
 namespace mandated {
 
 struct StatusOptions {
-  /// Where lists may stand: https origins and paths; a path covers what lies below it. Nothing else
-  /// is fetched, whatever a receipt names.
-  std::vector<std::string> places;
+  config::Status settings;     ///< its `issuers` are files, and not looked at
   receipt::AnchorSet issuers;  ///< their lists speak for every receipt
   receipt::AnchorSet anchors;  ///< who signs roots, and so may sign lists
-  Clock::Duration ttl_min = std::chrono::seconds(10);
-  Clock::Duration ttl_max = std::chrono::minutes(15);  ///< also of a list that names none
-  Clock::Duration grace = std::chrono::minutes(10);
-  Clock::Duration age_max = std::chrono::hours(24);   ///< of a list without `exp`, from its iat
-  Clock::Duration timeout = std::chrono::seconds(5);  ///< of one fetch, and of waiting for it
-  std::size_t lists_max = 1024;
-  std::size_t bytes_max = 256U << 20U;  ///< of all lists together, unpacked
 };
-
-/// All but the keys.
-StatusOptions status_options(const config::Status& config);
 
 class StatusLists {
  public:

@@ -49,8 +49,7 @@ Result<std::unique_ptr<StatusWatch>> StatusWatch::make(const config::Status& con
                                                        const receipt::AnchorSet& anchors,
                                                        tls::WebRootsPtr roots,
                                                        std::chrono::seconds wall_offset) {
-  StatusOptions options = status_options(config);
-  options.anchors = anchors;
+  StatusOptions options{config, {}, anchors};
   TRY(options.issuers, load_status_issuers(config));
   return std::unique_ptr<StatusWatch>(
       new StatusWatch(std::make_unique<Thread>(std::move(options), std::move(roots), wall_offset)));

@@ -136,8 +136,7 @@ struct Proxy {
         shared{config, audit, metrics, anchors, replays.get(), &ledger, approvals, {}} {
     std::unique_ptr<WalletSource> source;
     if (wallet) source = std::make_unique<FixedWallet>(std::move(wallet));
-    StatusOptions options = status_options(*config.receipts.status);
-    options.anchors = anchors;
+    StatusOptions options{*config.receipts.status, {}, anchors};
     status_fetcher = fetch::make_fetcher(network, clock, status_gate, web_roots());
     status =
         std::make_unique<StatusLists>(std::move(options), *status_fetcher, clock, rng, status_gate);

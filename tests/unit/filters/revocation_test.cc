@@ -21,7 +21,7 @@ class RevocationTest : public testing::Test {
  protected:
   RevocationTest() {
     StatusOptions options;
-    options.places = {"https://lists.test.example"};
+    options.settings.lists = {"https://lists.test.example"};
     options.anchors = call_.anchors;
     lists_ = std::make_unique<StatusLists>(std::move(options), call_.fetcher, call_.clock,
                                            call_.rng, gate_);

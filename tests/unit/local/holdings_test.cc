@@ -125,7 +125,7 @@ TEST_F(HoldingsTest, WhatWasRevokedDoesNotStand) {
   lists.answer(200, *status::issue_status_list(list, person_));
   lists.answers[0].fields.set("content-type", "application/statuslist+jwt");
   StatusOptions options;
-  options.places = {"https://lists.example/"};
+  options.settings.lists = {"https://lists.example/"};
   options.anchors = anchors_;
   status_ = std::make_unique<StatusLists>(options, lists, clock_, rng_, gate_);
   make_holdings();

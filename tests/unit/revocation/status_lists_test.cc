@@ -67,7 +67,7 @@ class ListServer final : public fetch::Fetcher {
 class StatusListsTest : public testing::Test {
  protected:
   StatusListsTest() {
-    options_.places = {"https://lists.example/"};
+    options_.settings.lists = {"https://lists.example/"};
     options_.anchors = anchors_;
   }
   ~StatusListsTest() override { drain(); }
@@ -288,8 +288,8 @@ TEST_F(StatusListsTest, WhoAsksInVainDoesNotCrowdOutTheIssuer) {
 // --- what is fetched at all
 
 TEST_F(StatusListsTest, OnlyWhatIsUnderItsPlacesIsFetched) {
-  options_.places = {"https://lists.example/a/", "https://lists.example/b",
-                     "https://other.example"};
+  options_.settings.lists = {"https://lists.example/a/", "https://lists.example/b",
+                             "https://other.example"};
   const std::vector<std::pair<std::string, bool>> table = {
       {"https://lists.example/a/1", true},
       {"https://lists.example/a/1/2?x=y", true},
@@ -545,7 +545,7 @@ TEST_F(StatusListsTest, FewListsAreFetchedAtOnce) {
 
 // Whoever may delegate can name new lists as fast as it can call.
 TEST_F(StatusListsTest, ListsThatAreHeldComeBeforeNewOnes) {
-  options_.grace = 0s;
+  options_.settings.grace = 0s;
   publish(alice_, {});
   ASSERT_TRUE(check(chain()));
   server_.takes = 1s;
@@ -605,7 +605,7 @@ TEST_F(StatusListsTest, AListThatWasGivenUpDoesNotGoBackwardsEither) {
 }
 
 TEST_F(StatusListsTest, OnlySoManyListsAreKept) {
-  options_.lists_max = 3;
+  options_.settings.lists_max = 3;
   for (int i = 0; i < 4; ++i) publish(alice_, {}, uri(std::to_string(i)));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(standing(chain(0, uri(std::to_string(i)))), "stands");
   EXPECT_THAT(sentence(chain(0, uri("3"))), HasSubstr("more lists than this proxy keeps"));
@@ -613,7 +613,7 @@ TEST_F(StatusListsTest, OnlySoManyListsAreKept) {
 }
 
 TEST_F(StatusListsTest, PlacesWithoutAListMakeRoom) {
-  options_.lists_max = 3;
+  options_.settings.lists_max = 3;
   publish(alice_, {}, uri("good"));
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(standing(chain(0, uri(std::to_string(i)))), "status_unknown");
@@ -622,7 +622,7 @@ TEST_F(StatusListsTest, PlacesWithoutAListMakeRoom) {
 }
 
 TEST_F(StatusListsTest, OnlySoManyBytesAreKept) {
-  options_.bytes_max = 1000;
+  options_.settings.bytes_max = 1000;
   publish(alice_, {.size = 3600}, uri("1"));  // 900 bytes
   publish(alice_, {.size = 800}, uri("2"));   // 200
   EXPECT_EQ(standing(chain(0, uri("1"))), "stands");
@@ -685,8 +685,8 @@ Task<void> check_often(StatusLists& lists, ChainPtr presented, int& stood) {
 TEST_F(StatusListsTest, IsSafeFromAnyThread) {
   publish(alice_, {});
   PlainServer server(server_.lists[kUri]);
-  options_.ttl_min = 1ms;
-  options_.ttl_max = 1ms;
+  options_.settings.ttl_min = 1ms;
+  options_.settings.ttl_max = 1ms;
   boost::asio::io_context home{1};
   auto guard = boost::asio::make_work_guard(home);
   boost::asio::io_context measure;

@@ -80,7 +80,7 @@ class ExchangeTest : public testing::Test {
   }
   static StatusOptions status_options(const receipt::AnchorSet& anchors) {
     StatusOptions options;
-    options.places = {"https://lists.test.example"};
+    options.settings.lists = {"https://lists.test.example"};
     options.anchors = anchors;
     return options;
   }
