@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "filters/receipt/tokens.h"
 #include "proxy/json/json.h"
 #include "proxy/json/writer.h"
 
@@ -55,12 +56,9 @@ Result<Answer> read_answer(const json::Value& root) {
   const json::Value* approvals = root.find("approvals");
   if (status != "signed" || approvals == nullptr || !approvals->is_array())
     return tl::unexpected(strange("answered neither yes nor no"));
-  Answer answer{AnswerState::kSigned, {}};
-  for (const json::Value& each : approvals->array()) {
-    if (!each.is_string()) return tl::unexpected(strange("gave an approval that is no token"));
-    answer.approvals.emplace_back(each.string());
-  }
-  return answer;
+  auto tokens = receipt::read_tokens(*approvals);
+  if (!tokens) return tl::unexpected(strange("gave an approval that is no token"));
+  return Answer{AnswerState::kSigned, std::move(*tokens)};
 }
 
 }  // namespace

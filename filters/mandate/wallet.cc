@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "filters/receipt/tokens.h"
 #include "proxy/base/file.h"
 #include "proxy/base/log.h"
 #include "proxy/json/json.h"
@@ -32,14 +33,9 @@ std::vector<fs::path> chain_files(const std::string& folder) {
 
 std::optional<std::vector<std::string>> parse_chain_file(const std::string& text) {
   const auto document = json::Document::parse(text);
-  if (!document || !document->root().is_array()) return std::nullopt;
-  std::vector<std::string> tokens;
-  for (const json::Value& token : document->root().array()) {
-    if (!token.is_string()) return std::nullopt;
-    tokens.emplace_back(token.string());
-  }
-  if (tokens.empty()) return std::nullopt;
-  return tokens;
+  if (!document) return std::nullopt;
+  auto tokens = receipt::read_tokens(document->root());
+  return tokens && !tokens->empty() ? std::move(tokens) : std::nullopt;
 }
 
 }  // namespace
@@ -99,10 +95,7 @@ Result<void> WalletFolder::put(const std::string& name, const std::vector<std::s
     return fail(Code::kOverloaded,
                 "the wallet holds " + std::to_string(kFilesMax) + " receipts already");
   }
-  std::string text;
-  for (const std::string& token : tokens)
-    text += (text.empty() ? "[" : ",\n ") + json::quoted(token);
-  CHECK(replace_file(folder_ + "/" + name, text + "]\n", S_IRUSR | S_IWUSR));
+  CHECK(replace_file(folder_ + "/" + name, receipt::tokens_text(tokens), S_IRUSR | S_IWUSR));
   ++changes_;
   return {};
 }

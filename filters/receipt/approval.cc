@@ -8,6 +8,7 @@
 #include "filters/receipt/claims.h"
 #include "filters/receipt/jose.h"
 #include "filters/receipt/webauthn.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::receipt {
 namespace {
@@ -20,22 +21,21 @@ tl::unexpected<Refusal> no_good(const Refusal& refusal) {
   return no("An approval of the call is no good: " + refusal.sentence);
 }
 
+// The members stand as RFC 8785 sorts them.
 std::string payload_text(const AskedCall& call, Seconds issued_at, Seconds expires) {
-  std::string text = "{\"args\":" + call.arguments + ",\"exp\":" + json::number_text(expires);
+  json::ObjectWriter payload;
   const auto add = [&](std::string_view name, const std::optional<std::string>& value) {
-    if (!value) return;
-    text.append(",\"").append(name).append("\":");
-    json::append_quoted(*value, text);
+    if (value) payload.text(name, *value);
   };
+  payload.json("args", call.arguments).number("exp", expires);
   add("holder", call.holder);
-  text += ",\"iat\":" + json::number_text(issued_at);
+  payload.number("iat", issued_at);
   add("intent", call.intent);
-  add("jti", call.ticket);
-  add("receipt", call.receipt);
+  payload.text("jti", call.ticket).text("receipt", call.receipt);
   add("server", call.server);
-  add("tool", call.tool);
+  payload.text("tool", call.tool);
   add("user", call.user);
-  return text + "}";
+  return payload.take();
 }
 
 // The first hop that says it says it for all below: neither may be changed.

@@ -2,6 +2,7 @@
 #include "filters/receipt/jose.h"
 
 #include "filters/receipt/base64url.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::receipt {
 namespace {
@@ -43,9 +44,10 @@ Checked<void> check_forbidden(const json::Value& header) {
 }
 
 std::string header_text(TokenKind kind, std::string_view algorithm, std::string_view kid) {
-  std::string header = "{\"alg\":" + json::quoted(algorithm);
-  if (!kid.empty()) header += ",\"kid\":" + json::quoted(kid);
-  return header + ",\"typ\":" + json::quoted(type_name(kind)) + "}";
+  json::ObjectWriter header;
+  header.text("alg", algorithm);
+  if (!kid.empty()) header.text("kid", kid);
+  return header.text("typ", type_name(kind)).take();
 }
 
 // Most headers are those that sign_compact writes without a kid: they are read by comparing.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "filters/receipt/tokens.h"
 #include "proxy/json/writer.h"
 
 namespace mandated::local {
@@ -132,14 +133,11 @@ Outcome<std::vector<std::string>> read_chain(const json::Value& asked) {
 }
 
 Outcome<std::vector<std::string>> read_tokens(const json::Value& chain) {
-  std::vector<std::string> tokens;
-  for (const json::Value& token : chain.array()) {
-    if (!token.is_string()) return malformed("The chain is not an array of compact JWS.");
-    tokens.emplace_back(token.string());
-  }
-  if (tokens.empty() || tokens.size() > kTokensMax)
+  auto tokens = receipt::read_tokens(chain);
+  if (!tokens) return malformed("The chain is not an array of compact JWS.");
+  if (tokens->empty() || tokens->size() > kTokensMax)
     return malformed("The chain is not of 1 to 17 receipts.");
-  return tokens;
+  return std::move(*tokens);
 }
 
 Outcome<std::string> consent_request(const json::Value& asked, std::string_view holder,

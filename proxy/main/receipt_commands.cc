@@ -15,6 +15,7 @@
 #include "filters/receipt/base64url.h"
 #include "filters/receipt/constraint.h"
 #include "filters/receipt/issue.h"
+#include "filters/receipt/tokens.h"
 #include "filters/receipt/words.h"
 #include "proxy/base/clock.h"
 #include "proxy/json/writer.h"
@@ -138,10 +139,10 @@ Read<double> expiry_of(const std::string& duration, double from) {
 
 int put_chain(const std::vector<std::string>& tokens, const std::string& out) {
   if (out.empty()) {
-    print(chain_text(tokens));
+    print(receipt::tokens_text(tokens));
     return 0;
   }
-  const auto written = write_file(out, chain_text(tokens), Overwrite::kYes);
+  const auto written = write_file(out, receipt::tokens_text(tokens), Overwrite::kYes);
   return written ? 0 : fail(written.error());
 }
 

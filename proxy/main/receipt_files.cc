@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "filters/receipt/anchor.h"
+#include "filters/receipt/tokens.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/file.h"
 
@@ -110,19 +111,9 @@ Read<std::vector<std::string>> read_chain_file(const std::string& path) {
   if (!document) return tl::unexpected(document.error());
   if (!document->root().is_array())
     return tl::unexpected(path + " is not a JSON array of receipts");
-  std::vector<std::string> tokens;
-  for (const json::Value& token : document->root().array()) {
-    if (!token.is_string()) return tl::unexpected(path + " holds something that is no receipt");
-    tokens.emplace_back(token.string());
-  }
-  return tokens;
-}
-
-std::string chain_text(const std::vector<std::string>& tokens) {
-  std::string text;
-  for (const std::string& token : tokens)
-    text += (text.empty() ? "[" : ",\n ") + json::quoted(token);
-  return (text.empty() ? "[" : text) + "]\n";
+  auto tokens = receipt::read_tokens(document->root());
+  if (!tokens) return tl::unexpected(path + " holds something that is no receipt");
+  return std::move(*tokens);
 }
 
 std::optional<double> parse_duration(std::string_view text) {

@@ -35,7 +35,6 @@ Read<receipt::PrivateKey> read_private_key(const std::string& path);
 Read<receipt::AnchorSet> read_anchor_files(const std::vector<std::string>& paths);
 
 Read<std::vector<std::string>> read_chain_file(const std::string& path);
-std::string chain_text(const std::vector<std::string>& tokens);
 
 /// "2h", "90m", "1h30m", "45s", "7d": seconds.
 std::optional<double> parse_duration(std::string_view text);
