@@ -1,12 +1,16 @@
-// Lines are bounded: a longer one is skipped to its end and answered, and the run goes on.
+// The reader cuts the input into runs of whole lines, `threads` answerers take runs as they are
+// free, and a writer puts the answers out in the order of the input. Lines are bounded: a longer
+// one is skipped to its end and answered, and the run goes on.
 #include "proxy/main/receipt_stream.h"
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <optional>
-#include <span>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,90 +25,131 @@ namespace {
 
 constexpr std::size_t kLineMax = 16U << 20U;
 constexpr std::size_t kBlockSize = 1U << 18U;
+// A dozen lines or so: what one answerer does at a time.
+constexpr std::size_t kRunSize = 32U << 10U;
 
-// Answers a run of lines: each thread takes as many that follow each other as the others.
-class Answerers {
- public:
-  Answerers(unsigned threads, const std::function<double()>& now)
-      : now_(now), verifiers_(threads), answers_(threads) {}
-
-  /// The lines' answers, in order; nullopt stands for a line that was too long.
-  void answer(std::span<const std::optional<std::string_view>> lines, std::string& out) {
-    const std::size_t threads = std::min(verifiers_.size(), lines.size());
-    const std::size_t share = threads == 0 ? 0 : (lines.size() + threads - 1) / threads;
-    std::vector<std::thread> others;
-    for (std::size_t at = 1; at * share < lines.size(); ++at) {
-      others.emplace_back(
-          [this, at,
-           part = lines.subspan(at * share).first(std::min(share, lines.size() - at * share))] {
-            answer_part(part, at);
-          });
-    }
-    if (!lines.empty()) answer_part(lines.first(share), 0);
-    for (std::thread& other : others) other.join();
-    for (std::string& part : answers_) out += std::exchange(part, {});
-  }
-
- private:
-  void answer_part(std::span<const std::optional<std::string_view>> lines, std::size_t at) {
-    std::string& out = answers_[at];
-    for (const auto& line : lines) {
-      if (line) {
-        verifiers_[at].answer(*line, now_(), out);
-      } else {
-        receipt::BatchVerifier::refuse_long_line(out);
-      }
-    }
-  }
-
-  const std::function<double()>& now_;
-  std::vector<receipt::BatchVerifier> verifiers_;
-  std::vector<std::string> answers_;
+// Whole lines that follow each other, and then their answers.
+struct Run {
+  std::string lines;            // each with its line feed
+  bool too_long_after = false;  // behind them stood a line that was too long
+  std::string answers;
+  bool answered = false;
 };
 
-class LineLoop {
+// Runs on their way from the reader to the writer.
+class Pipeline {
  public:
-  LineLoop(int input, int output, unsigned threads, const std::function<double()>& now)
-      : input_(input), output_(output), answerers_(threads, now) {}
+  Pipeline(int output, unsigned threads, const std::function<double()>& now)
+      : output_(output), runs_max_(std::size_t{4} * threads), now_(now) {
+    for (unsigned at = 0; at < threads; ++at) threads_.emplace_back([this] { answer_runs(); });
+    threads_.emplace_back([this] { write_answers(); });
+  }
 
-  bool run() {
-    std::vector<char> block(kBlockSize);
-    while (true) {
-      const ssize_t size = ::read(input_, block.data(), block.size());
-      if (size < 0 && errno == EINTR) continue;
-      if (size < 0) return false;
-      if (size == 0) break;
-      if (!take({block.data(), static_cast<std::size_t>(size)})) return false;
-    }
-    // A last line without its line feed is a line.
-    if (skipping_ || !line_.empty()) return take("\n");
+  ~Pipeline() { finish(); }
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  /// Waits while many are under way. False once the output cannot be written.
+  bool push(Run run) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return broken_ || under_way_.size() < runs_max_; });
+    if (broken_) return false;
+    under_way_.push_back(std::make_shared<Run>(std::move(run)));
+    waiting_.push_back(under_way_.back());
+    changed_.notify_all();
     return true;
   }
 
- private:
-  // Answers all lines that end in `text`.
-  bool take(std::string_view text) {
-    std::vector<std::optional<std::string_view>> lines;
-    std::string first;  // the line that began in an earlier block
-    std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) {
-      keep(text);
-      return true;
+  /// Once everything was written; false if that could not be done.
+  bool finish() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+      changed_.notify_all();
     }
-    keep(text.substr(0, end));
-    first.swap(line_);
-    lines.push_back(skipping_ ? std::nullopt : std::optional<std::string_view>(first));
-    skipping_ = false;
-    for (text.remove_prefix(end + 1); (end = text.find('\n')) != std::string_view::npos;
-         text.remove_prefix(end + 1)) {
-      lines.emplace_back(text.substr(0, end));
-    }
-    keep(text);
-    std::string answers;
-    answerers_.answer(lines, answers);
-    return write_all(output_, answers);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    return !broken_;
   }
 
+ private:
+  void answer_runs() {
+    receipt::BatchVerifier verifier;
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return ended_ || broken_ || !waiting_.empty(); });
+      if (broken_ || waiting_.empty()) return;
+      const std::shared_ptr<Run> run = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      answer(verifier, *run);
+      lock.lock();
+      run->answered = true;
+      changed_.notify_all();
+    }
+  }
+
+  void answer(receipt::BatchVerifier& verifier, Run& run) const {
+    std::string_view rest = run.lines;
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('\n');
+      verifier.answer(rest.substr(0, end), now_(), run.answers);
+      rest.remove_prefix(end + 1);
+    }
+    if (run.too_long_after) receipt::BatchVerifier::refuse_long_line(run.answers);
+  }
+
+  void write_answers() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock,
+                    [this] { return under_way_.empty() ? ended_ : under_way_.front()->answered; });
+      if (under_way_.empty()) return;
+      const std::shared_ptr<Run> run = under_way_.front();
+      lock.unlock();
+      const bool written = write_all(output_, run->answers);
+      lock.lock();
+      under_way_.pop_front();
+      broken_ = !written;
+      changed_.notify_all();
+      if (broken_) return;
+    }
+  }
+
+  const int output_;
+  const std::size_t runs_max_;
+  const std::function<double()>& now_;
+  std::mutex mutex_;
+  std::condition_variable changed_;             // any of what follows
+  std::deque<std::shared_ptr<Run>> under_way_;  // in the order of the input
+  std::deque<std::shared_ptr<Run>> waiting_;    // of those, the ones nobody has taken yet
+  bool ended_ = false;                          // nothing more is pushed
+  bool broken_ = false;                         // the output cannot be written
+  std::vector<std::thread> threads_;
+};
+
+// Cuts blocks into runs.
+class Reader {
+ public:
+  explicit Reader(Pipeline& pipeline) : pipeline_(pipeline) {}
+
+  /// False once the output cannot be written.
+  bool take(std::string_view block) {
+    while (!block.empty()) {
+      const std::size_t end = block.find('\n');
+      keep(block.substr(0, end));
+      if (end == std::string_view::npos) break;
+      block.remove_prefix(end + 1);
+      if (!end_line()) return false;
+    }
+    // What was asked is answered now: the one who asks may wait for it.
+    return flush();
+  }
+
+  /// A last line without its line feed is a line.
+  bool finish() { return (line_.empty() && !skipping_) || (end_line() && flush()); }
+
+ private:
   void keep(std::string_view part) {
     if (skipping_ || line_.size() + part.size() > kLineMax) {
       skipping_ = true;
@@ -114,9 +159,23 @@ class LineLoop {
     }
   }
 
-  int input_;
-  int output_;
-  Answerers answerers_;
+  bool end_line() {
+    run_.too_long_after = std::exchange(skipping_, false);
+    if (!run_.too_long_after) {
+      run_.lines += line_;
+      run_.lines += '\n';
+    }
+    line_.clear();
+    return (!run_.too_long_after && run_.lines.size() < kRunSize) || flush();
+  }
+
+  bool flush() {
+    if (run_.lines.empty() && !run_.too_long_after) return true;
+    return pipeline_.push(std::exchange(run_, {}));
+  }
+
+  Pipeline& pipeline_;
+  Run run_;
   std::string line_;       // the beginning of a line whose end is not read yet
   bool skipping_ = false;  // inside a line that is too long
 };
@@ -124,7 +183,18 @@ class LineLoop {
 }  // namespace
 
 bool answer_lines(int input, int output, unsigned threads, const std::function<double()>& now) {
-  return LineLoop(input, output, threads, now).run();
+  Pipeline pipeline(output, threads, now);
+  Reader reader(pipeline);
+  std::vector<char> block(kBlockSize);
+  while (true) {
+    const ssize_t size = ::read(input, block.data(), block.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return false;
+    if (size == 0) break;
+    if (!reader.take({block.data(), static_cast<std::size_t>(size)})) return false;
+  }
+  const bool taken = reader.finish();
+  return pipeline.finish() && taken;
 }
 
 }  // namespace mandated
