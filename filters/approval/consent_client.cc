@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "filters/receipt/tokens.h"
+#include "proxy/fetch/target.h"
 #include "proxy/json/json.h"
 #include "proxy/json/writer.h"
 
@@ -12,7 +13,6 @@ namespace mandated {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 1U << 20U;
-constexpr std::size_t kUrlBytesMax = 2048;
 constexpr std::size_t kIdBytesMax = 128;
 
 std::string question(const receipt::AskedCall& call, const receipt::Approvers& approvers) {
@@ -41,13 +41,6 @@ Result<json::Document> read_object(const std::string& body) {
   return std::move(*document);
 }
 
-// It is shown to people and to agents: a plain address of a page, nothing that could run.
-bool is_page(std::string_view url) {
-  return url.size() <= kUrlBytesMax &&
-         (url.starts_with("https://") || url.starts_with("http://localhost")) &&
-         std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
 Result<Answer> read_answer(const json::Value& root) {
   const auto status = root.find_string("status");
   if (status == "pending") return Answer{AnswerState::kPending, {}};
@@ -70,6 +63,8 @@ bool is_request_id(std::string_view text) {
                   c == '-' || c == '_';
          });
 }
+
+bool is_page(std::string_view url) { return fetch::parse_target(url).has_value(); }
 
 Task<Result<Asked>> put_question(fetch::Fetcher& fetcher, std::string_view consent_url,
                                  const receipt::AskedCall& call,

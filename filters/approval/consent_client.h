@@ -17,6 +17,10 @@ namespace mandated {
 /// Whether it can stand in the path of a request to the service as it is.
 bool is_request_id(std::string_view text);
 
+/// Whether it can be shown to people and agents: a page over https or on this machine, and nothing
+/// that could run or that two readers take for two places (fetch::parse_target).
+bool is_page(std::string_view url);
+
 /// A question that was put to people.
 struct Asked {
   std::string id;

@@ -62,8 +62,8 @@ Task<Outcome<Answer>> Consent::ask(std::string body) {
   const auto id = document.root().find_string("id");
   const auto url = document.root().find_string("url");
   const json::Value* expires = document.root().find("expires");
-  const bool shown = url && (url->starts_with("https://") || url->starts_with("http://"));
-  if (!id || !is_request_id(*id) || !shown || expires == nullptr || !expires->is_number())
+  if (!id || !is_request_id(*id) || !url || !is_page(*url) || expires == nullptr ||
+      !expires->is_number())
     co_return unusable("its answer names no request");
   json::ObjectWriter answer;
   answer.text("id", *id).text("url", *url).number("expires", expires->number());

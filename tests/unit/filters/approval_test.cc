@@ -246,7 +246,8 @@ TEST_F(ApprovalTest, AQuestionThatIsGoneIsPutAgain) {
 TEST_F(ApprovalTest, WithoutAnybodyToAskTheCallIsRefused) {
   for (const char* body :
        {R"({"id":"q1"})", R"({"id":"../q1","url":"https://a/"})", R"({"id":"","url":"https://a"})",
-        R"({"id":"q1","url":"javascript:alert"})", R"({"id":"q1","url":"https://a b"})"}) {
+        R"({"id":"q1","url":"javascript:alert"})", R"({"id":"q1","url":"http://localhost.evil/"})",
+        R"({"id":"q1","url":"https://a@evil/"})", R"({"id":"q1","url":"https://a b"})"}) {
     call_.fetcher.answer(kRequests, body, 201);
     EXPECT_EQ(decide(), "approval_required") << body;
     EXPECT_EQ(refusal_.url, "");

@@ -78,6 +78,8 @@ TEST_F(ConsentTest, AServiceThatMakesNoSenseIsNotBelieved) {
        {"", "[]", "{}", R"({"id":"a/../b","url":"https://x/","expires":5})",
         R"({"id":"","url":"https://x/","expires":5})", R"({"id":"r1","expires":5})",
         R"({"id":"r1","url":"javascript:x","expires":5})",
+        R"({"id":"r1","url":"http://sign.example/","expires":5})",
+        R"({"id":"r1","url":"http://localhost.evil/","expires":5})",
         R"({"id":"r1","url":"https://x/","expires":"soon"})",
         R"({"id":"r1","id":"r2","url":"https://x/","expires":5})"}) {
     EXPECT_EQ(answered(201, body), "502 consent_unavailable") << body;
