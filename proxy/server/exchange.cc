@@ -129,7 +129,6 @@ class Run {
   std::optional<Gate::Registration> on_drain_;  // of an answer without end
   Worker::HeldBytes held_;                      // of bodies, given back at the end
   std::optional<Error> failure_;
-  std::optional<receipt::Refusal> refusal_;
   int status_ = 0;
   std::int64_t bytes_in_ = 0;
   std::int64_t bytes_out_ = 0;
@@ -287,14 +286,16 @@ Task<http::Response> Run::decide_and_forward() {
     co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
   }
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
-  if (Deny* deny = std::get_if<Deny>(&decision)) {
-    refusal_ = std::move(deny->refusal);
+  if (const Deny* deny = std::get_if<Deny>(&decision)) {
+    const receipt::Refusal& refusal = deny->refusal;
     denied_ = true;
-    audit::Refusal refusal{std::string(receipt::to_string(refusal_->code)), refusal_->hop,
-                           refusal_->argument, refusal_->constraint, refusal_->sentence};
+    const std::string_view code = receipt::to_string(refusal.code);
+    worker_.shared().metrics.refused(exchange_.route->name, code);
+    audit::Refusal recorded{std::string(code), refusal.hop, refusal.argument, refusal.constraint,
+                            refusal.sentence};
     // Refused either way; a record that cannot be written is counted, not answered.
-    static_cast<void>(co_await record_decision(false, std::move(refusal)));
-    co_return refused(call(), *refusal_);
+    static_cast<void>(co_await record_decision(false, std::move(recorded)));
+    co_return refused(call(), refusal);
   }
   const Result<void> recorded = co_await record_decision(true, std::nullopt);
   if (!recorded) {
@@ -479,8 +480,7 @@ void Run::describe_call(audit::Record& record) const {
 void Run::count(const audit::Record& outcome) const {
   if (exchange_.route == nullptr) return;
   worker_.count_cache();
-  admin::Metrics& metrics = worker_.shared().metrics;
-  const admin::Metrics::Route& route = metrics.route(exchange_.route->name);
+  const admin::Metrics::Route& route = worker_.shared().metrics.route(exchange_.route->name);
   const auto took = std::chrono::microseconds(outcome.duration_us);
   route.duration.observe(took);
   if (failure_) {
@@ -489,9 +489,6 @@ void Run::count(const audit::Record& outcome) const {
     route.denied.add();
   } else {
     route.permitted.add();
-  }
-  if (refusal_) {
-    metrics.refused(exchange_.route->name, receipt::to_string(refusal_->code));
   }
 }
 
