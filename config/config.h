@@ -48,9 +48,12 @@ enum class ListenerTls : std::uint8_t { kNone, kMtls };
 
 struct Listener {
   std::string name;
-  std::string address;  ///< net::Address::parse takes it
+  std::string address;  ///< net::Address::parse takes it, or "stdio:"
   ListenerTls tls = ListenerTls::kMtls;
   bool allow_tls12 = false;
+
+  /// Whoever started the process is its only client, by standard input and output (MCP over stdio).
+  bool is_stdio() const { return address == "stdio:"; }
 };
 
 enum class MandateMode : std::uint8_t {
@@ -298,6 +301,19 @@ Loaded load(const std::string& path);
 /// The same for a text; `name` stands in problems, and its folder is what relative paths start
 /// from.
 Loaded load_text(std::string_view name, std::string_view text);
+
+/// An MCP server as a client would start it, for `mandated wrap`.
+struct Wrapped {
+  std::string name;
+  std::vector<std::string> command;
+  std::string cwd;
+  std::map<std::string, std::string> env;  ///< all that it gets
+  ToolNames tool_names = ToolNames::kUri;
+};
+
+/// A file that says neither role nor listeners, routes or upstreams: they are made for `wrapped`,
+/// its client at our own standard input and output.
+Loaded load_wrap(const std::string& path, const Wrapped& wrapped);
 
 /// The JSON Schema (draft 7) of the file, as `mandated config schema` prints it.
 std::string_view schema_text();

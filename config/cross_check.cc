@@ -74,6 +74,8 @@ class CrossCheck {
     if (own.tls == ListenerTls::kNone && !address->local) {
       at.problem("tls", "expected mtls: plaintext is allowed on loopback and Unix sockets only");
     }
+    if (own.tls == ListenerTls::kMtls && own.is_stdio())
+      at.problem("tls", "expected none: whoever started us is at the other end of stdio:");
     if (own.tls == ListenerTls::kMtls && !config_.identity)
       at.problem("tls", "mtls needs /identity");
     if (own.tls == ListenerTls::kNone && own.allow_tls12)

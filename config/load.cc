@@ -429,7 +429,7 @@ Admin read_admin(const Cursor& at, const Folder& folder) {
   Admin admin;
   read_address(at, folder, admin.address);
   const Parsed<ListenAddress> parsed = parse_listen_address(admin.address);
-  if (parsed && !parsed->local)
+  if (parsed && (!parsed->local || parsed->stdio))
     at.problem("address", "expected loopback or a Unix socket: it is plaintext");
   return admin;
 }
@@ -476,13 +476,9 @@ tl::unexpected<std::vector<Problem>> failed(std::string_view name, std::vector<P
   return tl::unexpected(std::move(problems));
 }
 
-}  // namespace
-
-Loaded load_text(std::string_view name, std::string_view text) {
-  const tl::expected<Document, Problem> document = parse_yaml(text);
-  if (!document) return failed(name, {document.error()});
-  std::vector<Problem> problems = check_schema(*document);
-  const Cursor root(*document, problems);
+Loaded load_document(std::string_view name, const Document& document) {
+  std::vector<Problem> problems = check_schema(document);
+  const Cursor root(document, problems);
   Config config = read(root, Folder(name));
   // Names and rules across members make sense only once each member does.
   if (problems.empty()) cross_check(root, config);
@@ -490,19 +486,63 @@ Loaded load_text(std::string_view name, std::string_view text) {
   return config;
 }
 
-Loaded load(const std::string& path) {
+}  // namespace
+
+Loaded load_text(std::string_view name, std::string_view text) {
+  const tl::expected<Document, Problem> document = parse_yaml(text);
+  if (!document) return failed(name, {document.error()});
+  return load_document(name, *document);
+}
+
+namespace {
+
+tl::expected<std::string, Problem> read_file(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string text(kFileBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.eof() && file.fail()) {
     const int error = errno;
-    return failed(path, {{"", 1, 1, "",
-                          std::string("cannot be read: ") +
-                              (error != 0 ? std::strerror(error) : "not a file")}});
+    const std::string why = error != 0 ? std::strerror(error) : "not a file";
+    return tl::unexpected(Problem{"", 1, 1, "", "cannot be read: " + why});
   }
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return load_text(path, text);
+  return text;
+}
+
+}  // namespace
+
+Loaded load(const std::string& path) {
+  const tl::expected<std::string, Problem> text = read_file(path);
+  if (!text) return failed(path, {text.error()});
+  return load_text(path, *text);
+}
+
+Loaded load_wrap(const std::string& path, const Wrapped& wrapped) {
+  const tl::expected<std::string, Problem> text = read_file(path);
+  if (!text) return failed(path, {text.error()});
+  tl::expected<Document, Problem> document = parse_yaml(*text);
+  if (!document) return failed(path, {document.error()});
+  nlohmann::json& root = document->value;
+  if (!root.is_object()) return load_document(path, *document);
+  for (const char* const made : {"role", "listeners", "routes", "upstreams"}) {
+    if (!root.contains(made)) continue;
+    const std::string pointer = child_pointer("", made);
+    const Position at = document->positions.of_member(pointer);
+    return failed(path, {{"", at.line, at.column, pointer,
+                          "does not belong here: it is made for the command that is wrapped"}});
+  }
+  root["role"] = "outbound";
+  root["listeners"] = {{{"name", "client"}, {"address", "stdio:"}, {"tls", "none"}}};
+  const char* const names = wrapped.tool_names == ToolNames::kUri ? "uri" : "plain";
+  root["routes"] = {{{"name", wrapped.name},
+                     {"upstream", wrapped.name},
+                     {"mandate", {{"mode", "attach"}, {"tool_names", names}}}}};
+  root["upstreams"] = {
+      {{"name", wrapped.name}, {"command", wrapped.command}, {"cwd", wrapped.cwd}}};
+  Loaded config = load_document(path, *document);
+  if (config) config->upstreams.front().env = wrapped.env;
+  return config;
 }
 
 }  // namespace mandated::config

@@ -168,6 +168,11 @@ Parsed<ListenAddress> parse_address(std::string_view text, bool may_be_name,
 }  // namespace
 
 Parsed<ListenAddress> parse_listen_address(std::string_view text) {
+  if (text == "stdio:") {
+    ListenAddress address;
+    address.local = address.stdio = true;
+    return address;
+  }
   return parse_address(
       text, false,
       "an IP address and a port such as 127.0.0.1:8080 or [::1]:8080, or unix: and a path");

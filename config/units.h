@@ -28,8 +28,9 @@ struct ListenAddress {
   std::string unix_path;  ///< as written, may be relative; empty for TCP
   bool local = false;     ///< a Unix socket or loopback
   bool any_port = false;
+  bool stdio = false;
 };
-/// "IP:port", "[IPv6]:port", "localhost:port" or "unix:path".
+/// "IP:port", "[IPv6]:port", "localhost:port", "unix:path" or "stdio:".
 Parsed<ListenAddress> parse_listen_address(std::string_view text);
 /// The same for a server that is there, which may be named too: "host:port".
 Parsed<ListenAddress> parse_server_address(std::string_view text);

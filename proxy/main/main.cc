@@ -10,6 +10,7 @@
 #include "proxy/main/receipt_commands.h"
 #include "proxy/main/status_commands.h"
 #include "proxy/main/trust_commands.h"
+#include "proxy/main/wrap_commands.h"
 #include "proxy/server/process.h"
 #include "proxy/server/versions.h"
 
@@ -46,7 +47,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       exit_code = 1;
       return;
     }
-    exit_code = server::run_process(*config, process);
+    exit_code = server::run_process(*config, std::move(process));
   });
 }
 
@@ -61,6 +62,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   mandated::add_run_command(app, exit_code);
+  mandated::add_wrap_commands(app, exit_code);
   mandated::add_receipt_commands(app, exit_code);
   mandated::add_status_commands(app, exit_code);
   mandated::add_trust_commands(app, exit_code);

@@ -1,4 +1,4 @@
-// TCP and Unix sockets: the real Stream, Listener and Dialer.
+// TCP and Unix sockets, and our own standard streams: the real Stream, Listener and Dialer.
 #pragma once
 
 #include <sys/stat.h>
@@ -59,6 +59,10 @@ class BoundAddress {
   dev_t file_device_ = 0;  // of the Unix socket's file, so that only our own is removed
   ino_t file_inode_ = 0;
 };
+
+/// Accepts one connection: our standard input and output, which are taken away from the rest of the
+/// process. Once only; kUnavailable when one of them is closed.
+Result<std::unique_ptr<Listener>> listen_on_standard_streams(Clock& clock);
 
 std::unique_ptr<Dialer> make_socket_dialer(Clock& clock);
 

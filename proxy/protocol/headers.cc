@@ -329,6 +329,19 @@ std::optional<std::string> decode_header_value(std::string_view value) {
   return std::string(value);
 }
 
+http::Fields message_fields(const Message& message, std::string_view version) {
+  http::Fields fields;
+  const json::Value* own = message.meta() == nullptr ? nullptr : message.meta()->find(kVersionKey);
+  if (own != nullptr && own->is_string()) version = own->string();
+  if (!version.empty()) fields.add("mcp-protocol-version", std::string(version));
+  if (version != kStateless || message.is_response()) return fields;
+  fields.add("mcp-method", std::string(message.method()));
+  const std::string_view source = name_source(message.method());
+  const auto name = source.empty() ? std::nullopt : message.param(source);
+  if (name) fields.add("mcp-name", encode_header_value(*name));
+  return fields;
+}
+
 Accepted<std::string> check_headers(const http::Fields& fields, const Message& message,
                                     const UnderstandOptions& options) {
   CHECK(check_origin(fields, options));

@@ -81,6 +81,11 @@ Accepted<std::string> check_headers(const http::Fields& fields, const Message& m
 Accepted<std::string> check_stream_headers(const http::RequestHead& head,
                                            const UnderstandOptions& options);
 
+/// The fields that a Streamable HTTP client sends beside `message` because of what stands in it,
+/// for a client that speaks otherwise. `version` is what was agreed; a message that names its own
+/// revision goes before. Empty: none.
+http::Fields message_fields(const Message& message, std::string_view version);
+
 /// Value encoding of Mcp-Name and Mcp-Param-* (2026-07-28, streamable HTTP, "Value Encoding").
 std::string encode_header_value(std::string_view text);
 /// nullopt when it is not encoded as the specification says.

@@ -4,6 +4,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/server/exchange.h"
+#include "proxy/server/lines.h"
 
 namespace mandated::server {
 
@@ -87,6 +88,11 @@ Task<Result<void>> serve_plain(Worker& worker, const config::Listener& listener,
   identity::PeerIdentity peer;
   peer.proof = identity::PeerIdentity::Proof::kLocalSocket;
   const Connection connection{listener, std::move(peer)};
+  if (listener.is_stdio()) {
+    const Result<void> ended = co_await serve_lines(worker, connection, *stream);
+    worker.shared().stop();
+    co_return ended;
+  }
   Exchanges exchanges(worker, connection);
   co_return co_await http::serve_cleartext(*stream, worker.server_limits(), worker.clock(),
                                            worker.gate(), exchanges);

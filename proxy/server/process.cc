@@ -89,8 +89,10 @@ bool needs_web_roots(const config::Config& config) {
 
 class Process {
  public:
-  Process(const config::Config& config, const ProcessOptions& options)
-      : config_(config), options_(options), metrics_(metric_names(config), build_info()) {}
+  Process(const config::Config& config, ProcessOptions options)
+      : config_(config),
+        options_(std::move(options)),
+        metrics_(metric_names(config), build_info()) {}
 
   Result<void> start();
   void run();
@@ -112,6 +114,7 @@ class Process {
 
   const config::Config& config_;
   ProcessOptions options_;
+  boost::asio::io_context signals_context_{1};
   admin::Health health_;
   admin::Metrics metrics_;
   Anchors anchors_;
@@ -164,7 +167,8 @@ Result<void> Process::start() {
   home().rng.fill(session_key);
   shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
                                      ledger_.get(), *approvals_, session_key, std::move(web_roots),
-                                     status_ ? &status_->lists() : nullptr);
+                                     status_ ? &status_->lists() : nullptr,
+                                     [this] { signals_context_.stop(); });
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());
@@ -222,7 +226,8 @@ Result<void> Process::make_bridges() {
     options.json.depth_max = config_.limits.json_depth_max;
     bridges_[upstream.name] = std::make_unique<stdio::StdioUpstream>(
         std::move(options),
-        stdio::make_posix_children(std::move(command), home().clock, *home_gate_, log_line),
+        stdio::make_posix_children(std::move(command), home().clock, *home_gate_, log_line,
+                                   std::move(options_.started_command)),
         home().clock, home().rng, log_line);
   }
   return {};
@@ -251,6 +256,11 @@ Result<void> Process::make_workers() {
 
 Result<void> Process::bind() {
   for (const config::Listener& listener : config_.listeners) {
+    if (listener.is_stdio()) {
+      TRY(std::unique_ptr<net::Listener> accepting, net::listen_on_standard_streams(home().clock));
+      home().worker->listen(std::move(accepting), listener);
+      continue;
+    }
     TRY(const net::Address address, net::Address::parse(listener.address));
     TRY(std::unique_ptr<net::BoundAddress> bound, net::BoundAddress::bind(address));
     for (const std::unique_ptr<Thread>& thread : threads_) {
@@ -351,8 +361,7 @@ Task<void> Process::serve_admin() {
 
 void Process::run() {
   // Workers leave the signals to the main thread.
-  boost::asio::io_context signals_context{1};
-  boost::asio::signal_set signals(signals_context, SIGTERM, SIGINT);
+  boost::asio::signal_set signals(signals_context_, SIGTERM, SIGINT);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write
   for (const std::unique_ptr<Thread>& thread : threads_) {
@@ -362,7 +371,7 @@ void Process::run() {
   signals.async_wait([](const boost::system::error_code&, int signal) {
     log::info("process.draining", {{"signal", signal}});
   });
-  signals_context.run();
+  signals_context_.run();
 }
 
 Task<void> Process::close_bridges() {
@@ -419,7 +428,7 @@ void raise_descriptor_limit(const config::Config& config) {
 
 }  // namespace
 
-int run_process(const config::Config& config, const ProcessOptions& options) {
+int run_process(const config::Config& config, ProcessOptions options) {
   log::init(static_cast<log::Level>(config.log.level), config.log.format == config::LogFormat::kJson
                                                            ? log::Format::kJson
                                                            : log::Format::kText);
@@ -429,7 +438,7 @@ int run_process(const config::Config& config, const ProcessOptions& options) {
   }
   umask(077);
   raise_descriptor_limit(config);
-  Process process(config, options);
+  Process process(config, std::move(options));
   const Result<void> started = process.start();
   if (!started) {
     log::error("process.not_started",

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -41,6 +42,7 @@ struct Shared {
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
   StatusLists* status = nullptr;               ///< null: none are configured
+  std::function<void()> stop = [] {};          ///< asks for the end of the process
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
 };

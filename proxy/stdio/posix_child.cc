@@ -139,19 +139,40 @@ std::string find_program(const Command& command) {
   _exit(127);
 }
 
+class Started final : public StartedProcess {
+ public:
+  Started(pid_t the_pid, int the_pidfd, Pipes& the_pipes) : pid(the_pid), pidfd(the_pidfd) {
+    std::swap(pipes.in.write, the_pipes.in.write);
+    std::swap(pipes.out.read, the_pipes.out.read);
+    std::swap(pipes.err.read, the_pipes.err.read);
+  }
+  Started(const Started&) = delete;
+  Started& operator=(const Started&) = delete;
+  ~Started() override {
+    if (pidfd < 0) return;  // it has become a Process
+    ::kill(-pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    close(pidfd);
+  }
+
+  const pid_t pid;  // and its process group
+  int pidfd;
+  Pipes pipes;  // our ends
+};
+
 // What the child and its background coroutines share; the last of them frees it.
 class Process {
  public:
-  Process(const Command& command, Clock& clock, pid_t pid, int pidfd, Pipes& pipes)
+  Process(const Command& command, Clock& clock, Started& started)
       : line_bytes_max_(command.line_bytes_max),
         leave_grace_(command.leave_grace),
         kill_grace_(command.kill_grace),
         clock_(clock),
-        pid_(pid),
-        exit_(clock.executor(), pidfd),
-        in_(clock.executor(), std::exchange(pipes.in.write, -1)),
-        out_(clock.executor(), std::exchange(pipes.out.read, -1)),
-        err_(clock.executor(), std::exchange(pipes.err.read, -1)),
+        pid_(started.pid),
+        exit_(clock.executor(), std::exchange(started.pidfd, -1)),
+        in_(clock.executor(), std::exchange(started.pipes.in.write, -1)),
+        out_(clock.executor(), std::exchange(started.pipes.out.read, -1)),
+        err_(clock.executor(), std::exchange(started.pipes.err.read, -1)),
         gone_(clock.executor()) {}
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -376,36 +397,16 @@ class PosixChild final : public Child {
   std::shared_ptr<Process> process_;
 };
 
-class PosixChildren final : public ChildFactory {
- public:
-  PosixChildren(Command command, Clock& clock, Gate& gate, LogLine log)
-      : command_(std::move(command)), clock_(clock), gate_(gate), log_(std::move(log)) {
-    struct sigaction current{};
-    // A server that closes its input is an error of one write, not the end of the proxy.
-    if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
-      signal(SIGPIPE, SIG_IGN);
-    }
-  }
-
-  Result<ChildPtr> start() override;
-
- private:
-  Command command_;
-  Clock& clock_;
-  Gate& gate_;
-  LogLine log_;
-};
-
 Failure no_start(std::string_view what) {
   return fail(Code::kUnavailable, Side::kUpstream,
               "the server cannot be started: " + std::string(what));
 }
 
-Result<ChildPtr> PosixChildren::start() {
-  if (command_.argv.empty()) return no_start("the command is empty");
-  Image image = make_image(command_);
-  image.path = find_program(command_);
-  if (image.path.empty()) return no_start("there is no program " + command_.argv.front());
+Result<std::unique_ptr<Started>> begin(Command& command) {
+  if (command.argv.empty()) return no_start("the command is empty");
+  Image image = make_image(command);
+  image.path = find_program(command);
+  if (image.path.empty()) return no_start("there is no program " + command.argv.front());
   Pipes pipes;
   if (!open_pipe(pipes.in) || !open_pipe(pipes.out) || !open_pipe(pipes.err)) {
     return no_start("no pipes are left");
@@ -413,7 +414,7 @@ Result<ChildPtr> PosixChildren::start() {
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return no_start("no process is left");
-  if (pid == 0) become(image, command_.directory.c_str(), pipes, parent);
+  if (pid == 0) become(image, command.directory.c_str(), pipes, parent);
   setpgid(pid, pid);  // in the child too: whoever comes first
   const auto pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0U));
   if (pidfd < 0) {
@@ -421,17 +422,51 @@ Result<ChildPtr> PosixChildren::start() {
     waitpid(pid, nullptr, 0);
     return no_start("no descriptor is left");
   }
-  auto process = std::make_shared<Process>(command_, clock_, pid, pidfd, pipes);
-  gate_.spawn(Process::watch(process));
-  gate_.spawn(Process::log_errors(process, log_));
-  return std::make_unique<PosixChild>(std::move(process));
+  return std::make_unique<Started>(pid, pidfd, pipes);
 }
+
+class PosixChildren final : public ChildFactory {
+ public:
+  PosixChildren(Command command, Clock& clock, Gate& gate, LogLine log, StartedProcessPtr first)
+      : command_(std::move(command)),
+        clock_(clock),
+        gate_(gate),
+        log_(std::move(log)),
+        first_(static_cast<Started*>(first.release())) {
+    struct sigaction current{};
+    // A server that closes its input is an error of one write, not the end of the proxy.
+    if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
+      signal(SIGPIPE, SIG_IGN);
+    }
+  }
+
+  Result<ChildPtr> start() override {
+    std::unique_ptr<Started> started = std::move(first_);
+    if (started == nullptr) {
+      TRY(started, begin(command_));
+    }
+    auto process = std::make_shared<Process>(command_, clock_, *started);
+    gate_.spawn(Process::watch(process));
+    gate_.spawn(Process::log_errors(process, log_));
+    return std::make_unique<PosixChild>(std::move(process));
+  }
+
+ private:
+  Command command_;
+  Clock& clock_;
+  Gate& gate_;
+  LogLine log_;
+  std::unique_ptr<Started> first_;
+};
 
 }  // namespace
 
+Result<StartedProcessPtr> start_process(Command command) { return begin(command); }
+
 std::unique_ptr<ChildFactory> make_posix_children(Command command, Clock& clock, Gate& gate,
-                                                  LogLine log) {
-  return std::make_unique<PosixChildren>(std::move(command), clock, gate, std::move(log));
+                                                  LogLine log, StartedProcessPtr first) {
+  return std::make_unique<PosixChildren>(std::move(command), clock, gate, std::move(log),
+                                         std::move(first));
 }
 
 }  // namespace mandated::stdio

@@ -29,9 +29,21 @@ struct Command {
 /// Called with each line of standard error, cut, cleaned of control characters and limited in rate.
 using LogLine = std::function<void(std::string_view line)>;
 
-/// `clock` and `gate` outlive the children. SIGPIPE is ignored from here on. The thread that calls
+/// A process that runs while nobody speaks to it yet. Destroyed, it is killed with its group.
+class StartedProcess {
+ public:
+  virtual ~StartedProcess() = default;
+};
+using StartedProcessPtr = std::unique_ptr<StartedProcess>;
+
+/// Needs no event loop: a server can begin while the proxy does. The thread that calls this must
+/// live as long as the process. kUnavailable.
+Result<StartedProcessPtr> start_process(Command command);
+
+/// `first`, if there is one, is what the first start() gives. `clock` and `gate` outlive the
+/// children. SIGPIPE is ignored from here on. The thread that calls
 /// start() must live as long as the children: they are killed when it ends (PR_SET_PDEATHSIG).
 std::unique_ptr<ChildFactory> make_posix_children(Command command, Clock& clock, Gate& gate,
-                                                  LogLine log);
+                                                  LogLine log, StartedProcessPtr first = nullptr);
 
 }  // namespace mandated::stdio

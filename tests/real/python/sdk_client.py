@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""A client of the official Python SDK: sdk_client.py URL MODE [pages], then calls as JSON on standard input,
+"""A client of the official Python SDK: sdk_client.py SERVER MODE [pages], SERVER being a URL or a command and its
+arguments as a JSON array; then calls as JSON on standard input,
 [[tool, arguments], …]; prints {"tools": […], "answers": […], "pages": […]}. With `pages` it opens pages that it is asked
 to open (elicitation in URL mode): it fetches them, as a person's browser would.
 """
 
 import json
+import os
 import sys
 import urllib.request
 
 import anyio
-from mcp import Client, types
+from mcp import Client, StdioServerParameters, types
+from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 
@@ -31,8 +34,11 @@ async def open_page(_, params):
 
 
 async def main():
-    url, mode, *pages = sys.argv[1:]
-    async with Client(url, mode=mode, elicitation_callback=open_page if pages else None) as client:
+    server, mode, *pages = sys.argv[1:]
+    if server.startswith("["):
+        command, *arguments = json.loads(server)
+        server = stdio_client(StdioServerParameters(command=command, args=arguments, env=dict(os.environ)))
+    async with Client(server, mode=mode, elicitation_callback=open_page if pages else None) as client:
         tools = [tool.name for tool in (await client.list_tools()).tools]
         answers = [await ask(client, *call) for call in json.load(sys.stdin)]
     print(json.dumps({"tools": tools, "answers": answers, "pages": PAGES}))

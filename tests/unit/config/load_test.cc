@@ -736,6 +736,75 @@ TEST(Problems, NamesFromTheFileCannotWriteToTheTerminal) {
   EXPECT_NE(text.find("/a?[2Jb: unknown member"), std::string::npos) << text;
 }
 
+// What `mandated wrap` reads, as a file.
+class Wrap : public testing::Test {
+ protected:
+  Loaded load(const std::string& text) {
+    std::ofstream(path_) << text;
+    return load_wrap(path_, wrapped_);
+  }
+  ~Wrap() override { std::filesystem::remove(path_); }
+
+  std::string path_ = std::filesystem::temp_directory_path() / "mandated-wrap-test.yaml";
+  Wrapped wrapped_{"files", {"server", "--", "-x"}, "/work", {{"BASH_FUNC_a%%", "() { }"}}};
+};
+
+constexpr std::string_view kWrap = R"(
+version: 1
+receipts: {anchors: [{file: me.jwk}], wallet: {folder: w, holder_key: k.jwk}}
+audit: {file: a.jsonl}
+)";
+
+TEST_F(Wrap, MakesTheWayOfACall) {
+  const Loaded loaded = load(std::string(kWrap));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->role, Role::kOutbound);
+  ASSERT_EQ(loaded->listeners.size(), 1U);
+  EXPECT_TRUE(loaded->listeners[0].is_stdio());
+  ASSERT_EQ(loaded->routes.size(), 1U);
+  EXPECT_EQ(loaded->routes[0].mandate.mode, MandateMode::kAttach);
+  EXPECT_EQ(loaded->routes[0].mandate.tool_names, ToolNames::kUri);
+  ASSERT_EQ(loaded->upstreams.size(), 1U);
+  EXPECT_EQ(loaded->upstreams[0].name, "files");
+  EXPECT_EQ(loaded->upstreams[0].command, wrapped_.command);
+  EXPECT_EQ(loaded->upstreams[0].cwd, "/work");
+  EXPECT_EQ(loaded->upstreams[0].env, wrapped_.env);
+}
+
+TEST_F(Wrap, WhatIsMadeDoesNotBelongInTheFile) {
+  for (const std::string member :
+       {"role: inbound", "listeners: []", "routes: []", "upstreams: []"}) {
+    const Loaded loaded = load(std::string(kWrap) + member + "\n");
+    ASSERT_FALSE(loaded) << member;
+    EXPECT_EQ(to_string(loaded.error()),
+              path_ + ":5:1: /" + member.substr(0, member.find(':')) +
+                  ": does not belong here: it is made for the command that is wrapped\n");
+  }
+  EXPECT_FALSE(load("version: 1\naudit: {file: a.jsonl}\n"));  // nothing to hold calls to
+  EXPECT_FALSE(load("[]"));
+  EXPECT_FALSE(load_wrap("/no/such/file.yaml", wrapped_));
+}
+
+TEST(Stdio, IsForOneClientWithoutTls) {
+  const auto problem = [](const std::string& listener) {
+    const Loaded loaded = load_text("m.yaml", R"(
+version: 1
+role: outbound
+listeners: [)" + listener + R"(]
+routes: [{name: r, upstream: u, mandate: "off"}]
+upstreams: [{name: u, url: "http://127.0.0.1:1"}]
+audit: {file: a.jsonl}
+)");
+    return loaded ? std::string() : to_string(loaded.error());
+  };
+  EXPECT_EQ(problem(R"({name: a, address: "stdio:", tls: none})"), "");
+  EXPECT_NE(problem(R"({name: a, address: "stdio:"})").find("expected none"), std::string::npos);
+  EXPECT_NE(
+      problem(R"({name: a, address: "stdio:", tls: none}, {name: b, address: "stdio:", tls: none})")
+          .find("is already the address of a"),
+      std::string::npos);
+}
+
 TEST(LoadFile, MissingAndFolder) {
   const Loaded missing = load("/nonexistent/m.yaml");
   ASSERT_FALSE(missing);

@@ -99,6 +99,42 @@ class PosixChildTest : public ::testing::Test {
   std::vector<std::string> log;
 };
 
+TEST_F(PosixChildTest, AProcessThatRunsAlreadyIsTheFirst) {
+  const Command command = shell("echo $$; read -r line; echo \"<$line>\"");
+  auto started = start_process(command);
+  ASSERT_TRUE(started) << started.error().text;
+  children =
+      make_posix_children(command, clock, gate, [](std::string_view) {}, std::move(*started));
+  auto first = children->start();
+  ASSERT_TRUE(first);
+  child = std::move(*first);
+  const std::string pid = read();
+  write("one\n");
+  EXPECT_EQ(read(), "<one>");
+  child->end();
+  run(child->exited());
+  auto second = children->start();
+  ASSERT_TRUE(second);
+  child = std::move(*second);
+  EXPECT_NE(read(), pid);
+}
+
+TEST_F(PosixChildTest, AProcessThatNobodyTookOverIsKilled) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const std::string path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(ends[1]);
+  auto started = start_process(shell("exec sleep 60 >" + path));
+  ASSERT_TRUE(started);
+  char byte = 0;
+  ::close(ends[1]);
+  started->reset();
+  EXPECT_EQ(::read(ends[0], &byte, 1), 0);  // whoever held the other end is gone
+  ::close(ends[0]);
+  auto nothing = start_process({.argv = {"/no/such/program/anywhere"}, .env = {}, .directory = {}});
+  EXPECT_TRUE(nothing);  // found out when it runs
+  EXPECT_FALSE(start_process({.argv = {"no-such-program-anywhere"}, .env = {}, .directory = {}}));
+}
+
 TEST_F(PosixChildTest, LinesInAndOut) {
   ASSERT_TRUE(start(shell("while read -r line; do echo \"<$line>\"; done")));
   write("one\n");
