@@ -57,9 +57,29 @@ struct Svid {
 /// Trust domain name → CA certificates (DER).
 using Bundles = std::map<std::string, std::vector<std::string>, std::less<>>;
 
+/// A JWT authority's public key of a trust domain.
+struct JwtKey {
+  enum class Use { kJwtSvid, kWitSvid };  ///< the tokens it vouches for, and no others
+  std::string kid;
+  std::shared_ptr<evp_pkey_st> key;
+  Use use = Use::kJwtSvid;
+};
+/// Trust domain name → its JWT authorities (SPIFFE Trust-Domain-and-Bundle section 4).
+using JwtBundles = std::map<std::string, std::vector<JwtKey>, std::less<>>;
+
+/// One Workload Identity Token (`wit+jwt`) with the key that its `cnf` names.
+struct WorkloadToken {
+  SpiffeId id;
+  std::string token;
+  std::shared_ptr<evp_pkey_st> private_key;
+  Clock::WallTime expires;
+};
+
 struct Snapshot {
   std::shared_ptr<const Svid> svid;
   Bundles bundles;
+  JwtBundles jwt_bundles;
+  std::shared_ptr<const WorkloadToken> wit;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

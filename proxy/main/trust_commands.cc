@@ -24,6 +24,8 @@ namespace {
 
 using identity::EmbeddedTrustDomain;
 
+constexpr std::chrono::hours kRefreshHint{1};
+
 struct TrustOptions {
   std::string state;
   std::string trust_domain;
@@ -76,7 +78,10 @@ int write_bundle(const TrustOptions& options) {
   if (!domain) return failed(domain.error().text);
   std::string text = pem_bundle(**domain);
   if (options.format == "spiffe") {
-    const auto document = identity::to_bundle_document((*domain)->bundle());
+    identity::BundleDocument bundle;
+    bundle.certificates_der = (*domain)->bundle();
+    bundle.refresh_hint = kRefreshHint;
+    const auto document = identity::to_bundle_document(bundle);
     if (!document) return failed(document.error().text);
     text = *document;
   }

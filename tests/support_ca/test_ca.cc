@@ -37,29 +37,6 @@ bssl::UniquePtr<EVP_PKEY> rsa_key(int bits) {
   return key;
 }
 
-bssl::UniquePtr<EVP_PKEY> make_key(TestKey kind, std::uint64_t seed, std::uint64_t number) {
-  switch (kind) {
-    case TestKey::kEd25519: {
-      const std::array<std::uint64_t, 2> from{seed, number};
-      std::array<std::uint8_t, SHA256_DIGEST_LENGTH> secret{};
-      SHA256(reinterpret_cast<const std::uint8_t*>(from.data()), sizeof(from), secret.data());
-      return bssl::UniquePtr<EVP_PKEY>(
-          EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, secret.data(), secret.size()));
-    }
-    case TestKey::kP256:
-      return ec_key(NID_X9_62_prime256v1);
-    case TestKey::kP384:
-      return ec_key(NID_secp384r1);
-    case TestKey::kP521:
-      return ec_key(NID_secp521r1);
-    case TestKey::kRsa2048:
-      return rsa_key(2048);
-    case TestKey::kRsa1024:
-      return rsa_key(1024);
-  }
-  std::abort();
-}
-
 void add(X509* certificate, int nid, void* value, bool critical) {
   check(X509_add1_ext_i2d(certificate, nid, value, critical ? 1 : 0, X509V3_ADD_APPEND) == 1);
 }
@@ -159,6 +136,29 @@ TestCertificate authority(const std::string& trust_domain) {
 }
 
 }  // namespace
+
+bssl::UniquePtr<EVP_PKEY> make_key(TestKey kind, std::uint64_t seed, std::uint64_t number) {
+  switch (kind) {
+    case TestKey::kEd25519: {
+      const std::array<std::uint64_t, 2> from{seed, number};
+      std::array<std::uint8_t, SHA256_DIGEST_LENGTH> secret{};
+      SHA256(reinterpret_cast<const std::uint8_t*>(from.data()), sizeof(from), secret.data());
+      return bssl::UniquePtr<EVP_PKEY>(
+          EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, secret.data(), secret.size()));
+    }
+    case TestKey::kP256:
+      return ec_key(NID_X9_62_prime256v1);
+    case TestKey::kP384:
+      return ec_key(NID_secp384r1);
+    case TestKey::kP521:
+      return ec_key(NID_secp521r1);
+    case TestKey::kRsa2048:
+      return rsa_key(2048);
+    case TestKey::kRsa1024:
+      return rsa_key(1024);
+  }
+  std::abort();
+}
 
 Clock::WallTime TestCa::sim_start() { return Clock::WallTime(std::chrono::seconds(1'780'272'000)); }
 

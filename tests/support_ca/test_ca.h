@@ -22,6 +22,9 @@ namespace mandated::test {
 
 enum class TestKey { kEd25519, kP256, kP384, kP521, kRsa2048, kRsa1024 };
 
+/// A fresh key; of Ed25519 it is the same for the same seed and number.
+bssl::UniquePtr<EVP_PKEY> make_key(TestKey kind, std::uint64_t seed = 1, std::uint64_t number = 0);
+
 /// What a certificate says; the defaults are a sound SVID.
 struct TestCertificate {
   std::vector<std::string> uris;
