@@ -100,7 +100,7 @@ class SvidSource {
 
 /// Checks a peer's chain (leaf first, DER) as an X509-SVID against the bundle of the trust domain
 /// it names: exactly one URI SAN, a SPIFFE ID with a path; not a CA; digitalSignature and neither
-/// keyCertSign nor cRLSign; EKU, if present, with the side's purpose; signed by the bundle, in
+/// keyCertSign nor cRLSign; EKU, if present, with both sides' purposes; signed by the bundle, in
 /// time. kPeerIdentity says what is wrong.
 enum class Purpose { kClient, kServer };
 Result<SpiffeId> verify_x509_svid(const std::vector<std::string>& chain_der, const Bundles& bundles,

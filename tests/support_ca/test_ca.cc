@@ -198,6 +198,7 @@ bssl::UniquePtr<X509> TestCa::build(const TestCertificate& says, EVP_PKEY* key, 
   if (says.version != X509_VERSION_3) check(X509_set_version(made, says.version) == 1);
   const EVP_MD* digest = says.digest ? says.digest : EVP_sha256();
   if (EVP_PKEY_id(issuer_key) == EVP_PKEY_ED25519) digest = nullptr;
+  if (says.also) says.also(made);
   check(X509_sign(made, issuer_key, digest) != 0);
   return certificate;
 }
@@ -215,6 +216,7 @@ identity::Svid TestCa::svid(std::string_view path,
   }
   svid.chain_der.push_back(der_of(made.get()));
   if (says.break_signature) svid.chain_der.back().back() ^= 1;
+  if (says.respell) says.respell(svid.chain_der.back());
   svid.chain_der.insert(svid.chain_der.end(), chain_der_.begin(), chain_der_.end());
   svid.private_key = std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free);
   svid.not_before = now_ + says.begins;

@@ -45,6 +45,8 @@ struct TestCertificate {
   TestKey key = TestKey::kEd25519;
   const EVP_MD* digest = nullptr;  ///< nullptr: SHA-256, or none with Ed25519
   bool break_signature = false;
+  std::function<void(X509*)> also;            ///< the last word before it is signed
+  std::function<void(std::string&)> respell;  ///< changes the signed DER
 };
 
 class TestCa {

@@ -1,16 +1,17 @@
-// Every rule of the X509-SVID standard that a verifier holds a peer to, broken one at a time by a
-// certificate that is sound in all else.
+// Every rule of the X509-SVID standard that a verifier holds a peer to;
+// tests/support_ca/malformed.h breaks them one at a time.
 #include "proxy/identity/x509_svid.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/digest.h>
 #include <openssl/nid.h>
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "tests/support_ca/malformed.h"
 #include "tests/support_ca/test_ca.h"
 
 namespace mandated::identity {
@@ -70,108 +71,32 @@ TEST(X509Svid, TakesEveryKindOfAuthority) {
   }
 }
 
-TEST(X509Svid, RefusesALeafThatBreaksARule) {
+TEST(X509Svid, RefusesEveryMalformedOne) {
   const TestCa ca;
-  struct Case {
-    const char* what;
-    const char* reason;
-    Lie lie;
-  };
-  const Case cases[] = {
-      {"no SAN", "0 URI names", [](TestCertificate& says) { says.uris = {}; }},
-      {"only a DNS name", "0 URI names",
-       [](TestCertificate& says) {
-         says.uris = {};
-         says.dns_names = {"test.example"};
-       }},
-      {"two URI SANs", "2 URI names",
-       [](TestCertificate& says) { says.uris.push_back("spiffe://test.example/b"); }},
-      {"a SPIFFE ID and another URI", "2 URI names",
-       [](TestCertificate& says) { says.uris.push_back("https://test.example/"); }},
-      {"the SAN extension twice", "cannot be read",
-       [](TestCertificate& says) { says.second_san = true; }},
-      {"no SPIFFE ID", "no SPIFFE ID",
-       [](TestCertificate& says) { says.uris = {"https://test.example/agent/x"}; }},
-      {"upper case in the trust domain", "no SPIFFE ID",
-       [](TestCertificate& says) { says.uris = {"spiffe://Test.example/agent/x"}; }},
-      {"NUL in the ID", "no SPIFFE ID",
-       [](TestCertificate& says) {
-         says.uris = {std::string("spiffe://test.example/agent/x\0/y", 32)};
-       }},
-      {"no path", "has no path",
-       [](TestCertificate& says) { says.uris = {"spiffe://test.example"}; }},
-      {"a CA", "is a CA", [](TestCertificate& says) { says.ca = true; }},
-      {"no key usage", "no key usage", [](TestCertificate& says) { says.key_usage = {}; }},
-      {"key usage not critical", "not critical",
-       [](TestCertificate& says) { says.key_usage_critical = false; }},
-      {"no digitalSignature", "lacks digitalSignature",
-       [](TestCertificate& says) { says.key_usage = {2}; }},
-      {"keyCertSign", "has keyCertSign", [](TestCertificate& says) { says.key_usage = {0, 5}; }},
-      {"cRLSign", "has cRLSign", [](TestCertificate& says) { says.key_usage = {0, 6}; }},
-      {"server only", "lacks clientAuth",
-       [](TestCertificate& says) { says.extended_usage = {NID_server_auth}; }},
-      {"any usage", "lacks clientAuth",
-       [](TestCertificate& says) { says.extended_usage = {NID_anyExtendedKeyUsage}; }},
-      {"another usage", "lacks clientAuth",
-       [](TestCertificate& says) { says.extended_usage = {NID_code_sign}; }},
-      {"unknown critical extension", "critical extension is unknown",
-       [](TestCertificate& says) { says.unknown_critical_extension = true; }},
-      {"a broken signature", "signature failure",
-       [](TestCertificate& says) { says.break_signature = true; }},
-      {"expired", "has expired", [](TestCertificate& says) { says.ends = -1s; }},
-      {"not yet valid", "not yet valid", [](TestCertificate& says) { says.begins = 1s; }},
-      {"RSA of 1024 bits", "shorter than 2048",
-       [](TestCertificate& says) { says.key = TestKey::kRsa1024; }},
-      {"P-521", "neither P-256 nor P-384",
-       [](TestCertificate& says) { says.key = TestKey::kP521; }},
-      {"another trust domain's ID", "other.example is unknown",
-       [](TestCertificate& says) { says.uris = {"spiffe://other.example/agent/x"}; }},
-  };
-  for (const Case& broken : cases) {
-    SCOPED_TRACE(broken.what);
-    expect_refused(verify(ca.svid(kPath, broken.lie), ca.bundles()), broken.reason);
+  const std::vector<test::Malformed> all = test::malformed_certificates();
+  ASSERT_GE(all.size(), 60U);
+  std::set<std::string> names;
+  for (const test::Malformed& each : all) {
+    SCOPED_TRACE(each.name);
+    EXPECT_TRUE(names.insert(each.name).second) << "named twice";
+    EXPECT_FALSE(each.reason.empty());
+    for (const Purpose purpose : {Purpose::kClient, Purpose::kServer}) {
+      expect_refused(verify_x509_svid(each.chain_der, ca.bundles(), purpose, kNow), each.reason);
+    }
   }
 }
 
-TEST(X509Svid, RefusesAClientsCertificateAsAServers) {
+// Section 3.1 asks for it only where the subject is empty.
+TEST(X509Svid, TakesANameThatIsNotCriticalBesideASubject) {
   const TestCa ca;
-  const Svid client =
-      ca.svid(kPath, [](TestCertificate& says) { says.extended_usage = {NID_client_auth}; });
-  expect_taken(verify(client, ca.bundles(), Purpose::kClient));
-  expect_refused(verify(client, ca.bundles(), Purpose::kServer), "lacks serverAuth");
-}
-
-TEST(X509Svid, RefusesVersion1) {
-  const TestCa ca;
-  // A certificate of version 1 with extensions does not even parse.
-  const Svid svid = ca.svid(kPath, [](TestCertificate& says) { says.version = X509_VERSION_1; });
-  expect_refused(verify(svid, ca.bundles()), "cannot be read");
-}
-
-TEST(X509Svid, RefusesSha1) {
-  const TestCa ca("test.example", kNow, TestKey::kP256);
-  const Svid svid = ca.svid(kPath, [](TestCertificate& says) { says.digest = EVP_sha1(); });
-  expect_refused(verify(svid, ca.bundles()), "weak or unknown algorithm");
-  const TestCa rsa("test.example", kNow, TestKey::kRsa2048);
-  const Svid of_rsa = rsa.svid(kPath, [](TestCertificate& says) { says.digest = EVP_sha1(); });
-  expect_refused(verify(of_rsa, rsa.bundles()), "weak or unknown algorithm");
-}
-
-TEST(X509Svid, RefusesWhatIsNoChain) {
-  const TestCa ca;
-  expect_refused(verify_x509_svid({}, ca.bundles(), Purpose::kClient, kNow), "no certificate");
-  expect_refused(verify_x509_svid({""}, ca.bundles(), Purpose::kClient, kNow), "cannot be read");
-  expect_refused(verify_x509_svid({"nonsense"}, ca.bundles(), Purpose::kClient, kNow),
-                 "cannot be read");
-  Svid svid = ca.svid(kPath);
-  svid.chain_der[0] += '\0';
-  expect_refused(verify(svid, ca.bundles()), "cannot be read");
-  svid = ca.svid(kPath);
-  svid.chain_der[0].pop_back();
-  expect_refused(verify(svid, ca.bundles()), "cannot be read");
-  svid = ca.svid(kPath);
-  svid.chain_der[0].append(16384, 'x');
-  expect_refused(verify(svid, ca.bundles()), "larger than 16 KiB");
+  const Svid svid = ca.svid(kPath, [](TestCertificate& says) {
+    says.san_critical = false;
+    says.also = [](X509* made) {
+      X509_NAME_add_entry_by_NID(X509_get_subject_name(made), NID_commonName, MBSTRING_UTF8,
+                                 reinterpret_cast<const std::uint8_t*>("x"), 1, -1, 0);
+    };
+  });
+  expect_taken(verify(svid, ca.bundles()));
 }
 
 TEST(X509Svid, RefusesAnAuthorityItDoesNotKnow) {
@@ -184,17 +109,6 @@ TEST(X509Svid, RefusesAnAuthorityItDoesNotKnow) {
   expect_refused(verify(with_root, ca.bundles()), "self signed");
   expect_refused(verify(ca.svid(kPath), {}), "is unknown");
   expect_refused(verify(ca.svid(kPath), {{"test.example", {}}}), "issuer");
-}
-
-TEST(X509Svid, RefusesASelfSignedLeaf) {
-  const TestCa leaf("test.example", kNow, TestKey::kEd25519, 3, [](TestCertificate& says) {
-    says.uris = {"spiffe://test.example/agent/x"};
-    says.ca = false;
-    says.key_usage = {0};
-  });
-  expect_refused(
-      verify_x509_svid({leaf.certificate_der()}, TestCa().bundles(), Purpose::kClient, kNow),
-      "issuer");
 }
 
 TEST(X509Svid, OneTrustDomainCannotVouchForAnother) {
@@ -228,33 +142,6 @@ TEST(X509Svid, IntermediateAuthorities) {
   // A bundle may name the intermediate itself as its anchor.
   expect_taken(verify(middle.svid(kPath), middle.bundles()));
 
-  struct Case {
-    const char* what;
-    const char* reason;
-    Lie lie;
-  };
-  const Case cases[] = {
-      {"no CA", "CA", [](TestCertificate& says) { says.ca = false; }},
-      {"no keyCertSign", "issuer", [](TestCertificate& says) { says.key_usage = {6}; }},
-      {"expired", "has expired", [](TestCertificate& says) { says.ends = -1s; }},
-      {"another domain's", "not that of the trust domain",
-       [](TestCertificate& says) { says.uris = {"spiffe://other.example"}; }},
-      {"with a path", "not that of the trust domain",
-       [](TestCertificate& says) { says.uris = {"spiffe://test.example/agent/y"}; }},
-      {"weak key", "shorter than 2048",
-       [](TestCertificate& says) { says.key = TestKey::kRsa1024; }},
-      {"client usage lacking", "purpose",
-       [](TestCertificate& says) { says.extended_usage = {NID_server_auth}; }},
-      {"unknown critical extension", "critical extension",
-       [](TestCertificate& says) { says.unknown_critical_extension = true; }},
-      {"name constraint of another domain", "permitted",
-       [](TestCertificate& says) { says.permitted_uri_hosts = {"other.example"}; }},
-  };
-  for (const Case& broken : cases) {
-    SCOPED_TRACE(broken.what);
-    const TestCa lying = root.intermediate(broken.lie);
-    expect_refused(verify(lying.svid(kPath), root.bundles()), broken.reason);
-  }
   const TestCa constrained =
       root.intermediate([](TestCertificate& says) { says.permitted_uri_hosts = {"test.example"}; });
   expect_taken(verify(constrained.svid(kPath), root.bundles()));
@@ -264,11 +151,8 @@ TEST(X509Svid, ChainsAreBounded) {
   const TestCa root;
   const TestCa no_more = root.intermediate([](TestCertificate& says) { says.path_length = 0; });
   expect_taken(verify(no_more.svid(kPath), root.bundles()));
-  expect_refused(verify(no_more.intermediate().svid(kPath), root.bundles()), "path length");
-
   const TestCa deep = root.intermediate().intermediate().intermediate().intermediate();
   expect_taken(verify(deep.svid(kPath), root.bundles()));
-  expect_refused(verify(deep.intermediate().svid(kPath), root.bundles()), "more than 5");
 }
 
 TEST(TrustStore, RefusesUnfitBundles) {
@@ -287,8 +171,20 @@ TEST(TrustStore, RefusesUnfitBundles) {
   const TestCa mute("test.example", kNow, TestKey::kEd25519, 1,
                     [](TestCertificate& says) { says.key_usage = {6}; });
   EXPECT_THAT(reason(mute.bundles()), HasSubstr("lacks keyCertSign"));
+  const TestCa lax("test.example", kNow, TestKey::kEd25519, 1,
+                   [](TestCertificate& says) { says.key_usage_critical = false; });
+  EXPECT_THAT(reason(lax.bundles()), HasSubstr("not critical"));
+  const TestCa bare("test.example", kNow, TestKey::kEd25519, 1,
+                    [](TestCertificate& says) { says.key_usage = {}; });
+  EXPECT_THAT(reason(bare.bundles()), HasSubstr("absent"));
   EXPECT_THAT(reason({{"test.example", std::vector<std::string>(65, ca.certificate_der())}}),
               HasSubstr("more than 64"));
+  // A root that is no SVID, as openssl makes it.
+  const TestCa plain("test.example", kNow, TestKey::kEd25519, 1, [](TestCertificate& says) {
+    says.uris = {};
+    says.key_usage = {};
+  });
+  EXPECT_TRUE(TrustStore::make(plain.bundles()));
   EXPECT_TRUE(TrustStore::make({{"test.example", {ca.certificate_der(), ca.certificate_der()}}}));
 }
 
