@@ -89,7 +89,7 @@ struct Metrics::Families {
   Gauges& connections =
       gauges(registry, "mandated_connections_active", "Connections that are open, by listener.");
   Counters& handshake_failures = counters(registry, "mandated_handshake_failures_total",
-                                          "TLS handshakes that failed, by error code.");
+                                          "TLS handshakes that failed, by error code and reason.");
   Counters& restarts = counters(registry, "mandated_stdio_restarts_total",
                                 "Stdio servers started again after they died.");
   Counters& limits = counters(registry, "mandated_limit_exceeded_total",
@@ -165,8 +165,10 @@ void Metrics::upstream_failed(std::string_view upstream, Code code) {
       .Increment();
 }
 
-void Metrics::handshake_failed(Code code) {
-  families_->handshake_failures.Add({{"code", std::string(to_string(code))}}).Increment();
+void Metrics::handshake_failed(Code code, std::string_view reason) {
+  families_->handshake_failures
+      .Add({{"code", std::string(to_string(code))}, {"reason", std::string(reason)}})
+      .Increment();
 }
 
 void Metrics::limit_exceeded(Limit limit) {

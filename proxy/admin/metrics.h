@@ -106,8 +106,8 @@ class Metrics {
   void refused(std::string_view route, std::string_view code);
   /// mandated_upstream_errors_total{upstream,code}
   void upstream_failed(std::string_view upstream, Code code);
-  /// mandated_handshake_failures_total{code}
-  void handshake_failed(Code code);
+  /// mandated_handshake_failures_total{code,reason}
+  void handshake_failed(Code code, std::string_view reason);
   /// mandated_limit_exceeded_total{limit}
   void limit_exceeded(Limit limit);
 

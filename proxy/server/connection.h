@@ -10,6 +10,7 @@ struct Connection {
   const config::Listener& listener;
   identity::PeerIdentity peer;
   Clock::WallTime peer_expires = Clock::WallTime::max();  ///< of the SVID that proved it
+  Clock::WallTime own_expires = Clock::WallTime::max();   ///< of ours, which the peer was shown
 };
 
 Task<void> serve_connection(Worker& worker, const config::Listener& listener,

@@ -279,7 +279,7 @@ Task<Result<std::string>> Run::read_body() {
 Task<http::Response> Run::decide_and_forward() {
   // Only now: a body may take its time, and a receipt may end meanwhile.
   exchange_.now = worker_.clock().wall_seconds();
-  if (worker_.clock().wall() > connection_.peer_expires) {
+  if (worker_.clock().wall() > std::min(connection_.peer_expires, connection_.own_expires)) {
     constexpr std::string_view kWhy =
         "The certificate that this connection was opened with has expired.";
     stream_.close_connection_after();  // so that the next call comes with another

@@ -165,10 +165,11 @@ Result<void> Process::start() {
   }
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
-  shared_ = std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
-                                     ledger_.get(), *approvals_, session_key, std::move(web_roots),
-                                     status_ ? &status_->lists() : nullptr,
-                                     [this] { signals_context_.stop(); });
+  shared_ =
+      std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
+                               ledger_.get(), *approvals_, session_key, std::move(web_roots),
+                               status_ ? &status_->lists() : nullptr, tls::make_ticket_secret());
+  shared_->stop = [this] { signals_context_.stop(); };
   CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());

@@ -149,12 +149,16 @@ Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
     if (listener.tls != config::ListenerTls::kMtls) continue;
     tls::Options options;
     options.allow_tls12 = listener.allow_tls12;
+    options.tickets = shared_.tickets;
     TRY(servers[listener.name], tls::make_server_context(snapshot, options));
   }
   for (const config::Upstream& upstream : shared_.config.upstreams) {
     if (!upstream.tls) continue;
     tls::Options options;
     options.allowed_peers = upstream.spiffe_ids;
+    tls::SessionCachePtr& sessions = sessions_[upstream.name];
+    if (!sessions) sessions = tls::make_session_cache();
+    options.sessions = sessions;
     if (upstream.http_version == config::HttpVersion::k11) options.alpn = {"http/1.1"};
     if (upstream.http_version == config::HttpVersion::k2) options.alpn = {"h2"};
     TRY(clients[upstream.name], tls::make_client_context(snapshot, options));

@@ -42,9 +42,10 @@ struct Shared {
   upstream::SessionSeal::Key session_key;      ///< random, made anew at each start
   tls::WebRootsPtr web_roots{};                ///< null: nothing is fetched over https
   StatusLists* status = nullptr;               ///< null: none are configured
-  std::function<void()> stop = [] {};          ///< asks for the end of the process
+  tls::TicketSecretPtr tickets{};              ///< null: TLS sessions are not resumed
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
+  std::function<void()> stop = [] {};  ///< asks for the end of the process
 };
 
 /// Makes a worker's side of an upstream that is a command; null where commands are not offered.
@@ -156,6 +157,7 @@ class Worker {
   identity::SnapshotPtr identity_;
   std::map<std::string, tls::ContextPtr> server_contexts_;  // by listener
   std::map<std::string, tls::ContextPtr> client_contexts_;  // by upstream
+  std::map<std::string, tls::SessionCachePtr> sessions_;    // by upstream
   tls::ContextPtr valkey_context_;
   std::map<std::string, std::unique_ptr<upstream::Upstream>> upstreams_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;

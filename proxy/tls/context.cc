@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
@@ -34,8 +35,22 @@ constexpr char kCiphers12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
     "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr std::size_t kPeerChainMax = 65536;
+constexpr std::uint32_t kTicketSeconds = 3600;  // longer than most SVIDs live
+constexpr SSL_TICKET_AEAD_METHOD kTickets{ticket_overhead, seal_ticket, open_ticket};
 
 Failure invalid(std::string text) { return fail(Code::kInvalidConfig, "TLS: " + std::move(text)); }
+
+HandshakeFailure failure_for(TrustStore::Fault fault) {
+  switch (fault) {
+    case TrustStore::Fault::kExpired:
+      return HandshakeFailure::kExpired;
+    case TrustStore::Fault::kUnknownAuthority:
+      return HandshakeFailure::kUnknownAuthority;
+    case TrustStore::Fault::kBadCertificate:
+      break;
+  }
+  return HandshakeFailure::kBadCertificate;
+}
 
 std::uint8_t alert_for(TrustStore::Fault fault) {
   switch (fault) {
@@ -62,6 +77,7 @@ Result<ContextPtr> BoringContext::make(const identity::SnapshotPtr& snapshot,
   } else if (made->is_server()) {
     return invalid("a server needs an SVID");
   }
+  made->set_resumption();
   return ContextPtr(std::move(made));
 }
 
@@ -94,9 +110,9 @@ Result<void> BoringContext::set_rules() {
       SSL_CTX_set_verify_algorithm_prefs(context, signatures.data(), signatures.size()) != 1) {
     return fail(Code::kInternal, "BoringSSL refuses our TLS rules");
   }
-  // No resumption: each connection proves its peer anew, against the bundles of now. Early data,
-  // renegotiation, certificate compression and key logging are off unless asked for. The server's
-  // order decides: who can do the hybrid group does it.
+  // No resumption unless set_resumption() says otherwise. Early data, renegotiation, certificate
+  // compression and key logging are off unless asked for. The server's order decides: who can do
+  // the hybrid group does it.
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_max_cert_list(context, kPeerChainMax);
@@ -140,7 +156,30 @@ Result<void> BoringContext::set_identity(const identity::Svid& svid) {
     ERR_clear_error();
     return invalid("the SVID " + svid.id.text() + " and its private key do not fit");
   }
+  own_id_ = svid.id.text();
+  own_expires_ = svid.expires;
   return {};
+}
+
+void BoringContext::set_resumption() {
+  if (own_id_.empty() || options_.allow_tls12) return;
+  const bool gives_tickets = is_server() && options_.tickets && options_.require_client_certificate;
+  if (!gives_tickets && !sessions()) return;
+  SSL_CTX* context = context_.get();
+  // Besides our keys and caches, BoringSSL too keeps the identities apart.
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const std::uint8_t*>(own_id_.data()), own_id_.size(), digest.data());
+  SSL_CTX_set_session_id_context(context, digest.data(), digest.size());
+  SSL_CTX_clear_options(context, SSL_OP_NO_TICKET);
+  if (gives_tickets) {
+    tickets_ = std::make_unique<const TicketSealer>(*options_.tickets, own_id_);
+    SSL_CTX_set_ticket_aead_method(context, &kTickets);
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_psk_dhe_timeout(context, kTicketSeconds);
+  } else {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, keep_session);
+  }
 }
 
 /// RFC 7301 section 3.2: the server's preference; without overlap, the connection ends.
@@ -167,7 +206,8 @@ tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify(
   if (trust_) return verify_svid(chain_der, now);
   const auto expires = web_roots_->verify(chain_der, host_, now);
   if (!expires) {
-    return tl::unexpected(Refusal{alert_for(expires.error().fault), expires.error().text});
+    const TrustStore::Fault fault = expires.error().fault;
+    return tl::unexpected(Refusal{alert_for(fault), failure_for(fault), expires.error().text});
   }
   return Peer{identity::PeerIdentity{}, *expires};
 }
@@ -176,8 +216,9 @@ tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify_
     std::span<const std::string_view> chain_der, Clock::WallTime now) const {
   auto peer = trust_->verify(chain_der, peer_purpose_, now);
   if (!peer) {
-    const std::uint8_t alert = alert_for(peer.error().fault);
-    return tl::unexpected(Refusal{alert, std::move(peer).error().text});
+    const TrustStore::Fault fault = peer.error().fault;
+    return tl::unexpected(
+        Refusal{alert_for(fault), failure_for(fault), std::move(peer).error().text});
   }
   const auto& allowed = options_.allowed_peers;
   const bool may = allowed.empty() ||
@@ -186,10 +227,34 @@ tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify_
                    });
   if (!may) {
     // RFC 8446 section 6.2: a valid certificate, refused by access control.
-    return tl::unexpected(
-        Refusal{SSL_AD_ACCESS_DENIED, peer->id.text() + " is not among the allowed peers"});
+    return tl::unexpected(Refusal{SSL_AD_ACCESS_DENIED, HandshakeFailure::kNotAllowed,
+                                  peer->id.text() + " is not among the allowed peers"});
   }
   return Peer{{identity::PeerIdentity::Proof::kX509Svid, peer->id.text()}, peer->expires};
+}
+
+std::string_view to_string(HandshakeFailure failure) {
+  switch (failure) {
+    case HandshakeFailure::kNoCertificate:
+      return "no_certificate";
+    case HandshakeFailure::kBadCertificate:
+      return "bad_certificate";
+    case HandshakeFailure::kExpired:
+      return "expired";
+    case HandshakeFailure::kUnknownAuthority:
+      return "unknown_authority";
+    case HandshakeFailure::kNotAllowed:
+      return "not_allowed";
+    case HandshakeFailure::kPeerRefused:
+      return "peer_refused";
+    case HandshakeFailure::kProtocol:
+      return "protocol";
+    case HandshakeFailure::kTimeout:
+      return "timeout";
+    case HandshakeFailure::kClosed:
+      break;
+  }
+  return "closed";
 }
 
 Result<ContextPtr> make_server_context(identity::SnapshotPtr snapshot, const Options& options) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/identity/x509_svid.h"
+#include "proxy/tls/resumption.h"
 #include "proxy/tls/tls.h"
 #include "proxy/tls/web_roots.h"
 
@@ -23,6 +24,11 @@ class BoringContext final : public Context {
   SSL_CTX* get() const { return context_.get(); }
   bool is_server() const { return peer_purpose_ == identity::Purpose::kClient; }
 
+  const std::string& own_id() const { return own_id_; }  ///< empty without an SVID
+  Clock::WallTime own_expires() const { return own_expires_; }
+  SessionCache* sessions() const { return options_.sessions.get(); }
+  const TicketSealer* tickets() const { return tickets_.get(); }
+
   /// What a client tells the server in SNI; empty: nothing.
   const std::string& server_name() const { return server_name_; }
 
@@ -33,6 +39,7 @@ class BoringContext final : public Context {
   /// A refusal with the alert that the peer is sent.
   struct Refusal {
     std::uint8_t alert;
+    HandshakeFailure failure;
     std::string text;
   };
   tl::expected<Peer, Refusal> verify(std::span<const std::string_view> chain_der,
@@ -46,6 +53,7 @@ class BoringContext final : public Context {
   Result<void> set_rules();
   Result<void> set_alpn();
   Result<void> set_identity(const identity::Svid& svid);
+  void set_resumption();
   static int select_alpn(SSL* ssl, const std::uint8_t** out, std::uint8_t* out_size,
                          const std::uint8_t* offered, unsigned offered_size, void* context);
 
@@ -55,11 +63,21 @@ class BoringContext final : public Context {
   WebRootsPtr web_roots_;
   std::string host_;
   std::string server_name_;
+  std::string own_id_;
+  Clock::WallTime own_expires_ = Clock::WallTime::max();
+  std::unique_ptr<const TicketSealer> tickets_;  // null: none are given out
   bssl::UniquePtr<SSL_CTX> context_;
 };
 
 /// Called by BoringSSL for the connection that stands in the SSL's app data (tls_stream.cc).
 ssl_verify_result_t verify_peer(SSL* ssl, std::uint8_t* out_alert);
 void note_alert(const SSL* ssl, int type, int value);
+int keep_session(SSL* ssl, SSL_SESSION* session);
+std::size_t ticket_overhead(SSL* ssl);
+int seal_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size, std::size_t out_max,
+                const std::uint8_t* session, std::size_t session_size);
+ssl_ticket_aead_result_t open_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size,
+                                     std::size_t out_max, const std::uint8_t* ticket,
+                                     std::size_t ticket_size);
 
 }  // namespace mandated::tls

@@ -5,6 +5,7 @@
 // waits. Only one of them sends at a time (flush()); what the other adds meanwhile goes with it.
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/mem.h>
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
 
@@ -46,8 +47,18 @@ class BoringStream final : public TlsStream {
   const identity::PeerIdentity& peer() const override { return peer_; }
   std::string_view alpn() const override;
   Clock::WallTime peer_expires() const override { return peer_expires_; }
+  Clock::WallTime own_expires() const override { return own_expires_; }
+  bool resumed() const override { return SSL_session_reused(ssl_.get()) != 0; }
+  HandshakeFailure handshake_failure(const Error& error) const;
 
   ssl_verify_result_t verify(std::uint8_t* out_alert);
+  void keep(bssl::UniquePtr<SSL_SESSION> session);
+  const BoringContext& context() const { return *context_; }
+  bool may_resume(const SSL_SESSION* session, Clock::WallTime own_expires);
+  /// Of the SVID that we showed when the session began: for its next ticket.
+  Clock::WallTime session_own_expires() const {
+    return resumed() && session_ ? session_->own_expires : own_expires_;
+  }
   void alert_sent(int alert) { alert_sent_ = alert; }
 
  private:
@@ -63,7 +74,9 @@ class BoringStream final : public TlsStream {
   Task<Result<std::size_t>> fill();
   Task<Result<void>> flush();
   Task<Result<void>> shake_hands();
-  Error handshake_error() const;
+  void offer_session();
+  void adopt_session();
+  Error handshake_error();
   Error read_error();
   Task<void> send_alert();
   Task<void> say_farewell();
@@ -85,7 +98,14 @@ class BoringStream final : public TlsStream {
 
   identity::PeerIdentity peer_;
   Clock::WallTime peer_expires_ = Clock::WallTime::max();
-  std::string refusal_;  // why the peer's certificate was not taken
+  Clock::WallTime own_expires_;
+  struct Session {
+    BoringContext::Peer peer;
+    Clock::WallTime own_expires;
+  };
+  std::optional<Session> session_;  // that may be resumed, during the handshake
+  std::string refusal_;             // why the peer's certificate was not taken
+  std::optional<HandshakeFailure> failure_;
   int alert_sent_ = -1;
 };
 
@@ -95,7 +115,8 @@ BoringStream::BoringStream(net::StreamPtr transport, std::shared_ptr<const Borin
       context_(std::move(context)),
       clock_(clock),
       ssl_(SSL_new(context_->get())),
-      input_(kInputSmall, '\0') {
+      input_(kInputSmall, '\0'),
+      own_expires_(context_->own_expires()) {
   BIO* bio = BIO_new(bio_method());
   MANDATED_ASSERT(ssl_ && bio != nullptr);  // BoringSSL itself aborts when out of memory
   BIO_set_data(bio, this);
@@ -148,23 +169,63 @@ long BoringStream::bio_control(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-ssl_verify_result_t BoringStream::verify(std::uint8_t* out_alert) {
+std::vector<std::string_view> chain_of(const STACK_OF(CRYPTO_BUFFER) * presented) {
   std::vector<std::string_view> chain;
-  const STACK_OF(CRYPTO_BUFFER)* presented = SSL_get0_peer_certificates(ssl_.get());
   for (std::size_t i = 0; i < sk_CRYPTO_BUFFER_num(presented); ++i) {
     const CRYPTO_BUFFER* der = sk_CRYPTO_BUFFER_value(presented, i);
     chain.emplace_back(reinterpret_cast<const char*>(CRYPTO_BUFFER_data(der)),
                        CRYPTO_BUFFER_len(der));
   }
-  auto verified = context_->verify(chain, clock_.wall());
+  return chain;
+}
+
+ssl_verify_result_t BoringStream::verify(std::uint8_t* out_alert) {
+  auto verified = context_->verify(chain_of(SSL_get0_peer_certificates(ssl_.get())), clock_.wall());
   if (!verified) {
     *out_alert = verified.error().alert;
+    failure_ = verified.error().failure;
     refusal_ = std::move(verified).error().text;
     return ssl_verify_invalid;
   }
   peer_ = std::move(verified->identity);
   peer_expires_ = verified->expires;
   return ssl_verify_ok;
+}
+
+/// Whether the peer of a session would be taken now, and our own SVID of then is still good.
+bool BoringStream::may_resume(const SSL_SESSION* session, Clock::WallTime own_expires) {
+  session_.reset();
+  const Clock::WallTime now = clock_.wall();
+  if (now >= own_expires) return false;
+  auto verified = context_->verify(chain_of(SSL_SESSION_get0_peer_certificates(session)), now);
+  if (!verified) return false;
+  session_ = Session{std::move(*verified), own_expires};
+  return true;
+}
+
+void BoringStream::offer_session() {
+  SessionCache* cache = context_->sessions();
+  if (cache == nullptr) return;
+  while (auto kept = cache->take(context_->own_id())) {
+    if (!may_resume(kept->session.get(), kept->own_expires)) continue;
+    SSL_set_session(ssl_.get(), kept->session.get());
+    return;
+  }
+}
+
+/// After the handshake: no certificates were shown, those of the session's start count.
+void BoringStream::adopt_session() {
+  if (resumed()) {
+    MANDATED_ASSERT(session_.has_value());
+    peer_ = std::move(session_->peer.identity);
+    peer_expires_ = session_->peer.expires;
+    own_expires_ = session_->own_expires;
+  }
+  session_.reset();
+}
+
+void BoringStream::keep(bssl::UniquePtr<SSL_SESSION> session) {
+  context_->sessions()->put({std::move(session), context_->own_id(), own_expires_});
 }
 
 std::string_view BoringStream::alpn() const {
@@ -209,15 +270,17 @@ Task<Result<void>> BoringStream::flush() {
 }
 
 /// What BoringSSL has to say about a handshake that failed.
-Error BoringStream::handshake_error() const {
+Error BoringStream::handshake_error() {
   const std::uint32_t error = ERR_peek_last_error();
   const int reason = ERR_GET_REASON(error);
   if (!refusal_.empty()) return failure(Code::kPeerIdentity, refusal_).value();
   if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+      failure_ = HandshakeFailure::kNoCertificate;
       return failure(Code::kPeerIdentity, "the client presented no certificate").value();
     }
     if (reason >= SSL_AD_REASON_OFFSET) {
+      failure_ = HandshakeFailure::kPeerRefused;
       return failure(Code::kHandshake,
                      "the peer sent the alert: " + alert_name(reason - SSL_AD_REASON_OFFSET))
           .value();
@@ -249,11 +312,13 @@ Task<Result<void>> BoringStream::shake_hands() {
 
 Task<Result<void>> BoringStream::handshake(Clock::Time deadline) {
   set_deadline(deadline);
+  if (!context_->is_server()) offer_session();
   Result<void> outcome = co_await shake_hands();
   if (!outcome) {
     outcome.error().side = side();
     co_return outcome;
   }
+  adopt_session();
   set_deadline(Clock::Time::max());
   co_return outcome;
 }
@@ -355,11 +420,27 @@ Task<Result<void>> BoringStream::shutdown() {
   co_return co_await transport_->shutdown();
 }
 
+HandshakeFailure BoringStream::handshake_failure(const Error& error) const {
+  if (failure_) return *failure_;
+  switch (error.code) {
+    case Code::kTimeout:
+      return HandshakeFailure::kTimeout;
+    case Code::kHandshake:
+      return HandshakeFailure::kProtocol;
+    default:
+      return HandshakeFailure::kClosed;
+  }
+}
+
 Task<Result<TlsStreamPtr>> establish(net::StreamPtr transport, ContextPtr context, Clock& clock,
-                                     Clock::Time deadline) {
+                                     Clock::Time deadline, HandshakeFailure* failure) {
   auto stream = std::make_unique<BoringStream>(
       std::move(transport), std::static_pointer_cast<const BoringContext>(context), clock);
-  CO_CHECK(co_await stream->handshake(deadline));
+  const Result<void> done = co_await stream->handshake(deadline);
+  if (!done) {
+    if (failure != nullptr) *failure = stream->handshake_failure(done.error());
+    co_return Failure(done.error());
+  }
   co_return TlsStreamPtr(std::move(stream));
 }
 
@@ -377,18 +458,57 @@ void note_alert(const SSL* ssl, int type, int value) {
   if (type == SSL_CB_WRITE_ALERT) stream_of(ssl)->alert_sent(value & 0xff);
 }
 
+int keep_session(SSL* ssl, SSL_SESSION* session) {
+  stream_of(ssl)->keep(bssl::UniquePtr<SSL_SESSION>(session));
+  return 1;
+}
+
+std::size_t ticket_overhead(SSL*) { return TicketSealer::overhead_max(); }
+
+int seal_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size, std::size_t out_max,
+                const std::uint8_t* session, std::size_t session_size) {
+  const BoringStream& stream = *stream_of(ssl);
+  *out_size = stream.context().tickets()->seal({out, out_max}, {session, session_size},
+                                               stream.session_own_expires());
+  return 1;  // one that cannot be sealed is not sent
+}
+
+ssl_ticket_aead_result_t open_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size,
+                                     std::size_t out_max, const std::uint8_t* ticket,
+                                     std::size_t ticket_size) {
+  BoringStream& stream = *stream_of(ssl);
+  auto opened = stream.context().tickets()->open({ticket, ticket_size});
+  if (!opened) {
+    ERR_clear_error();
+    return ssl_ticket_aead_ignore_ticket;
+  }
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(opened->session.data());
+  const std::size_t size = opened->session.size();
+  const bssl::UniquePtr<SSL_SESSION> session(
+      SSL_SESSION_from_bytes(bytes, size, SSL_get_SSL_CTX(ssl)));
+  const bool sound =
+      session && size <= out_max && stream.may_resume(session.get(), opened->own_expires);
+  if (sound) {
+    std::copy_n(bytes, size, out);
+    *out_size = size;
+  }
+  OPENSSL_cleanse(opened->session.data(), size);
+  ERR_clear_error();
+  return sound ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
+}
+
 Task<Result<TlsStreamPtr>> accept(net::StreamPtr transport, ContextPtr context, Clock& clock,
-                                  Clock::Time deadline) {
+                                  Clock::Time deadline, HandshakeFailure* failure) {
   const auto* known = dynamic_cast<const BoringContext*>(context.get());
   MANDATED_ASSERT(known != nullptr && known->is_server());
-  return establish(std::move(transport), std::move(context), clock, deadline);
+  return establish(std::move(transport), std::move(context), clock, deadline, failure);
 }
 
 Task<Result<TlsStreamPtr>> connect(net::StreamPtr transport, ContextPtr context, Clock& clock,
                                    Clock::Time deadline) {
   const auto* known = dynamic_cast<const BoringContext*>(context.get());
   MANDATED_ASSERT(known != nullptr && !known->is_server());
-  return establish(std::move(transport), std::move(context), clock, deadline);
+  return establish(std::move(transport), std::move(context), clock, deadline, nullptr);
 }
 
 }  // namespace mandated::tls

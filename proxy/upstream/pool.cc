@@ -25,11 +25,13 @@ struct Pool::State {
     bool retired = false;
     std::size_t leases = 0;
     Clock::Time idle_since;
+    Clock::WallTime expires = Clock::WallTime::max();  // of the first of the SVIDs that opened it
   };
   using ConnectionPtr = std::shared_ptr<Connection>;
   class LeasedBody;
 
   void forget_dead();
+  void retire_expired();
   ConnectionPtr find_available();
   Task<Result<ConnectionPtr>> acquire(Clock::Time call_deadline);
   Task<Result<ConnectionPtr>> connect(Clock::Time call_deadline);
@@ -57,7 +59,19 @@ void Pool::State::forget_dead() {
                 [](const auto& entry) { return !entry->http->alive() && entry->leases == 0; });
 }
 
+// A moment early, so that the peer does not end it under a call that is on its way.
+void Pool::State::retire_expired() {
+  constexpr std::chrono::seconds kBefore(2);
+  const Clock::WallTime now = clock.wall();
+  for (const auto& entry : connections) {
+    if (entry->retired || entry->expires - kBefore > now) continue;
+    entry->retired = true;
+    if (entry->leases == 0) entry->http->close();
+  }
+}
+
 Pool::State::ConnectionPtr Pool::State::find_available() {
+  retire_expired();
   forget_dead();
   // The most recently added first: the others may then grow idle and close.
   for (auto entry = connections.rbegin(); entry != connections.rend(); ++entry) {
@@ -85,6 +99,7 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect(Clock::Time call_d
   const Clock::Time connect_by = std::min(call_deadline, clock.now() + options.connect_timeout);
   CO_TRY(net::StreamPtr stream, co_await dialer.dial(options.address, connect_by));
   bool http2 = options.version == HttpVersion::kHttp2;
+  auto connection = std::make_shared<Connection>();
   if (options.scheme == "https") {
     const tls::ContextPtr tls_context = context();
     if (!tls_context)
@@ -94,9 +109,9 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect(Clock::Time call_d
     CO_TRY(tls::TlsStreamPtr session,
            co_await tls::connect(std::move(stream), tls_context, clock, handshake_by));
     http2 = session->alpn() == "h2";
+    connection->expires = std::min(session->peer_expires(), session->own_expires());
     stream = std::move(session);
   }
-  auto connection = std::make_shared<Connection>();
   connection->http = http2
                          ? http::make_http2_client(std::move(stream), options.limits, clock, gate)
                          : http::make_http1_client(std::move(stream), options.limits, clock, gate);
@@ -152,6 +167,7 @@ void Pool::State::release(Connection& connection) {
 }
 
 void Pool::State::reap() {
+  retire_expired();
   const Clock::Time old = clock.now() - options.idle_timeout;
   bool some_left = false;
   for (const auto& entry : connections) {

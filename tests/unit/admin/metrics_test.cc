@@ -46,7 +46,7 @@ TEST_F(MetricsTest, EverySeries) {
   metrics_.route("files").duration.observe(std::chrono::microseconds(700));
   metrics_.refused("files", "tool_not_granted");
   metrics_.upstream_failed("server", Code::kTimeout);
-  metrics_.handshake_failed(Code::kPeerIdentity);
+  metrics_.handshake_failed(Code::kPeerIdentity, "expired");
   metrics_.restarts("server").add();
   metrics_.listener("agents").connections.add(3);
   metrics_.listener("agents").connections.add(-1);
@@ -71,7 +71,7 @@ TEST_F(MetricsTest, EverySeries) {
         R"(mandated_request_duration_seconds_bucket{route="files",le="0.001"} 1)",
         R"(mandated_refusals_total{code="tool_not_granted",route="files"} 1)",
         R"(mandated_upstream_errors_total{code="timeout",upstream="server"} 1)",
-        R"(mandated_handshake_failures_total{code="peer_identity"} 1)",
+        R"(mandated_handshake_failures_total{code="peer_identity",reason="expired"} 1)",
         R"(mandated_stdio_restarts_total{upstream="server"} 1)",
         R"(mandated_connections_active{listener="agents"} 2)",
         R"(mandated_limit_exceeded_total{limit="body_bytes"} 1)",
