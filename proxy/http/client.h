@@ -40,6 +40,9 @@ class ClientStream {
   /// The final response head; 1xx are skipped. Once.
   virtual Task<Result<ResponseHead>> response() = 0;
   virtual Body& body() = 0;
+  /// What came after the body, as gRPC has it; complete once the body's end was read. HTTP/2 only:
+  /// elsewhere it is empty.
+  virtual const Fields& trailers() const = 0;
   /// After it, every pending and later operation of this stream fails with kTimeout and the request
   /// is cancelled; under HTTP/1.1 the connection is then not used again.
   virtual void set_deadline(Clock::Time deadline) = 0;

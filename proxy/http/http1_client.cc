@@ -68,6 +68,7 @@ class Http1ClientStream final : public ClientStream, private Body {
   Task<Result<void>> send(std::string_view data, bool end) override;
   Task<Result<ResponseHead>> response() override;
   Body& body() override { return *this; }
+  const Fields& trailers() const override { return no_trailers_; }
   Task<Result<std::string>> read() override;
   bool ended() const override { return concluded_; }
   // Once the answer is complete the connection may carry somebody else's call.
@@ -95,6 +96,7 @@ class Http1ClientStream final : public ClientStream, private Body {
   bool any_byte_ = false;
   bool headed_ = false;
   bool concluded_ = false;
+  const Fields no_trailers_;
 };
 
 class Http1Client final : public ClientConnection,

@@ -23,6 +23,7 @@ class Http2Call final : public Http2Stream {
   Http2Call(Http2ClientSession& session, const ClientLimits& limits, const BodyWriter& request);
 
   Task<Result<ResponseHead>> response();
+  const Fields& trailers() const { return trailers_; }
   void set_deadline(Clock::Time deadline);
   /// Nobody wants the answer any more.
   void drop(Error reason) {
@@ -44,6 +45,7 @@ class Http2Call final : public Http2Stream {
   const ClientLimits& limits_;
   const Clock::Time started_;
   ResponseHead head_;
+  Fields trailers_;
   std::size_t header_bytes_ = 0;
   std::size_t header_count_ = 0;
   unsigned interim_ = 0;
@@ -142,8 +144,9 @@ bool Http2Call::take_header(std::string_view name, std::string_view value) {
           Error{Code::kTooLarge, Side::kUpstream, "the answer's header is too large"});
     return false;
   }
-  if (headed_) return true;  // trailers are read and dropped
-  if (name == ":status") {
+  if (headed_) {
+    if (!is_connection_specific(name)) trailers_.add(std::string(name), std::string(value));
+  } else if (name == ":status") {
     // nghttp2 has made sure of three digits.
     std::from_chars(value.data(), value.data() + value.size(), head_.status);
   } else if (name == "content-length" || !is_connection_specific(name)) {
@@ -256,6 +259,7 @@ class Http2ClientStream final : public ClientStream, private Body {
   }
   Task<Result<ResponseHead>> response() override { return call_->response(); }
   Body& body() override { return *this; }
+  const Fields& trailers() const override { return call_->trailers(); }
   void set_deadline(Clock::Time deadline) override { call_->set_deadline(deadline); }
   void cancel() override {
     call_->drop(Error{Code::kCancelled, Side::kLocal, "the call was cancelled"});

@@ -553,7 +553,9 @@ void Http2Session::add_field(std::string_view name, std::string_view value) {
 
 void Http2Session::add_fields(const Fields& fields, bool with_length) {
   for (const Field& field : fields.all()) {
-    if (!is_connection_specific(field.name)) add_field(field.name, field.value);
+    // RFC 9113 section 8.2.2: of these HTTP/2 has one, with one value.
+    const bool te = field.name == "te" && field.value == "trailers";
+    if (te || !is_connection_specific(field.name)) add_field(field.name, field.value);
   }
   if (!with_length) return;
   const std::optional<std::string_view> length = fields.single("content-length");

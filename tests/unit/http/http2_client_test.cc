@@ -142,6 +142,29 @@ TEST(Http2Client, SkipsInterimAnswersAndTrailers) {
   EXPECT_EQ(answer.body, "abc");
 }
 
+Task<void> read_trailers(ClientConnection& client, Fields* trailers) {
+  RequestHead head = make_request("POST", "/");
+  head.fields.add("te", "trailers");
+  Result<std::unique_ptr<ClientStream>> stream = co_await client.start(head, true);
+  if (!stream) co_return;
+  EXPECT_TRUE(co_await (*stream)->response());
+  const Result<std::string> body = co_await read_all((*stream)->body(), 100);
+  EXPECT_TRUE(body);
+  *trailers = (*stream)->trailers();
+}
+
+TEST(Http2Client, GivesTrailersToWhomAsks) {
+  World world;
+  Pair pair(world);
+  Fields trailers;
+  world.tasks.spawn(read_trailers(*pair.client, &trailers));
+  world.clock.run_ready();
+  pair.server->write(headers(1, {{":status", "200"}}) + frame(kData, 0, 1, "abc") +
+                     headers(1, {{"grpc-status", "0"}, {"grpc-message", "x"}}, true));
+  ASSERT_EQ(trailers.all().size(), 2U);
+  EXPECT_EQ(trailers.single("grpc-status"), "0");
+}
+
 TEST(Http2Client, GoesAwayAfterWhatIsUnderWay) {
   World world;
   Answer answer;
