@@ -49,3 +49,6 @@ pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 # By pkg-config only: the CMake package's other parts pull in OpenSSL.
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+pkg_check_modules(protobuf REQUIRED IMPORTED_TARGET protobuf-lite)
+pkg_get_variable(protobuf_includedir protobuf-lite includedir)
+find_program(PROTOC protoc REQUIRED)

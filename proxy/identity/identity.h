@@ -83,8 +83,8 @@ struct Snapshot {
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-/// A stream of snapshots: the embedded trust domain (embedded.h); later SPIRE. All calls on one
-/// thread.
+/// A stream of snapshots: the embedded trust domain (embedded.h), or the SPIFFE Workload API
+/// (proxy/workload_api). All calls on one thread.
 class SvidSource {
  public:
   virtual ~SvidSource() = default;
