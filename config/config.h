@@ -39,9 +39,24 @@ struct TrustBundle {
   std::string file;
 };
 
+/// A SPIFFE agent that gives us our identity.
+struct WorkloadApi {
+  std::string endpoint;   ///< empty: what SPIFFE_ENDPOINT_SOCKET says
+  std::string spiffe_id;  ///< the SVID to take; empty: any
+  std::string hint;       ///< of the SVID to take
+  Duration startup_timeout = seconds(30);
+};
+
+/// Exactly one of the first two is set.
 struct Identity {
-  EmbeddedIdentity embedded;
-  std::vector<TrustBundle> trust_bundles;
+  std::optional<EmbeddedIdentity> embedded;
+  std::optional<WorkloadApi> workload_api;
+  std::vector<TrustBundle> trust_bundles;  ///< with `embedded`
+
+  /// What the configuration says about who we are; empty where it leaves that to the agent.
+  const std::string& spiffe_id() const {
+    return embedded ? embedded->spiffe_id : workload_api->spiffe_id;
+  }
 };
 
 enum class ListenerTls : std::uint8_t { kNone, kMtls };

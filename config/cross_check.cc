@@ -52,8 +52,17 @@ class CrossCheck {
  private:
   void identity() {
     if (!config_.identity) return;
-    const EmbeddedIdentity& own = config_.identity->embedded;
+    if (config_.identity->embedded.has_value() == config_.identity->workload_api.has_value()) {
+      root_.problem("identity", "expected embedded or workload_api, one of them");
+      return;
+    }
     root_.member("identity", [&](const Cursor& identity) {
+      if (!config_.identity->embedded) {
+        if (!config_.identity->trust_bundles.empty())
+          identity.problem("trust_bundles", "goes with embedded: the agent gives the bundles");
+        return;
+      }
+      const EmbeddedIdentity& own = *config_.identity->embedded;
       identity.member("embedded", [&](const Cursor& at) {
         if (trust_domain_of(own.spiffe_id) != own.trust_domain)
           at.problem("spiffe_id", "expected an ID of the trust domain " + own.trust_domain);
@@ -140,8 +149,9 @@ class CrossCheck {
         serves_any(route, ListenerTls::kNone))
       wrong("proof", "mtls needs an mtls listener: elsewhere the peer is not known");
     if (!own.audiences.empty()) return;
-    if (config_.role == Role::kInbound && config_.identity)
-      own.audiences = {config_.identity->embedded.spiffe_id};
+    if (config_.role == Role::kInbound && config_.identity &&
+        !config_.identity->spiffe_id().empty())
+      own.audiences = {config_.identity->spiffe_id()};
     if (config_.role == Role::kOutbound && target.spiffe_ids.size() == 1 &&
         is_exact(target.spiffe_ids.front()))
       own.audiences = target.spiffe_ids;

@@ -61,7 +61,7 @@ void read_name(const Cursor& at, std::string& out) {
 Identity read_identity(const Cursor& at, const Folder& folder) {
   Identity identity;
   at.member("embedded", [&](const Cursor& one) {
-    EmbeddedIdentity& own = identity.embedded;
+    EmbeddedIdentity& own = identity.embedded.emplace();
     one.text("state", own.state);
     folder.resolve(own.state);
     one.text("trust_domain", own.trust_domain);
@@ -71,6 +71,16 @@ Identity read_identity(const Cursor& at, const Folder& folder) {
     one.duration("svid_ttl", own.svid_ttl);
     if (own.svid_ttl < seconds(1) || own.svid_ttl > hours(24))
       one.problem("svid_ttl", "expected between 1s and 24h");
+  });
+  at.member("workload_api", [&](const Cursor& one) {
+    WorkloadApi& own = identity.workload_api.emplace();
+    one.text("endpoint", own.endpoint);
+    one.text("spiffe_id", own.spiffe_id);
+    if (!own.spiffe_id.empty()) one.check("spiffe_id", check_spiffe_id(own.spiffe_id, false));
+    one.text("hint", own.hint);
+    one.duration("startup_timeout", own.startup_timeout);
+    if (own.startup_timeout < seconds(1) || own.startup_timeout > hours(1))
+      one.problem("startup_timeout", "expected between 1s and 1h");
   });
   at.each("trust_bundles", [&](const Cursor& one) {
     TrustBundle bundle;

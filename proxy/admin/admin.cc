@@ -19,6 +19,7 @@ http::Response answer_method_not_allowed() {
 std::string Health::not_ready() const {
   std::string reasons;
   if (!identity_present) reasons += "no identity yet\n";
+  if (identity_expired) reasons += "our SVID has expired and was not renewed\n";
   if (!listeners_up) reasons += "listeners are not up\n";
   if (draining) reasons += "draining\n";
   if (!audit_healthy) reasons += "the audit file cannot be written\n";

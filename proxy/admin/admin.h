@@ -13,6 +13,7 @@ namespace mandated::admin {
 /// What readiness depends on; set by whoever knows, from any thread.
 struct Health {
   std::atomic<bool> identity_present{false};  ///< true as well where none is configured
+  std::atomic<bool> identity_expired{false};
   std::atomic<bool> listeners_up{false};
   std::atomic<bool> draining{false};
   std::atomic<bool> audit_healthy{true};

@@ -7,6 +7,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <mutex>
+
 #include "filters/receipt/refusal.h"
 
 namespace mandated::admin {
@@ -114,6 +116,12 @@ struct Metrics::Families {
                                  "How long ago the oldest of them was fetched.");
   Gauges& svid_expiry = gauges(registry, "mandated_svid_expiry_seconds",
                                "Unix time at which the current SVID expires.");
+  Gauges& workload_api = gauges(registry, "mandated_workload_api_connected",
+                                "1 while the SPIFFE agent's stream stands, 0 while it is away.");
+  Counters& peers = counters(registry, "mandated_peers_total",
+                             "Peers that proved who they are, by trust domain.");
+  std::mutex trust_domains_mutex;
+  std::set<std::string, std::less<>> trust_domains;
   Counter svid_rotations{
       counters(registry, "mandated_svid_rotations_total", "SVIDs received after the first.")
           .Add({})};
@@ -185,6 +193,20 @@ void Metrics::status_lists(std::size_t held, double oldest_seconds) {
   families_->status_oldest.Add({}).Set(oldest_seconds);
 }
 void Metrics::svid_expires(double seconds) { families_->svid_expiry.Add({}).Set(seconds); }
+void Metrics::workload_api_connected(bool connected) {
+  families_->workload_api.Add({}).Set(connected ? 1 : 0);
+}
+void Metrics::peer_accepted(std::string_view trust_domain) {
+  constexpr std::size_t kTrustDomainsMax = 1000;
+  std::string label(trust_domain);
+  {
+    const std::lock_guard lock(families_->trust_domains_mutex);
+    std::set<std::string, std::less<>>& known = families_->trust_domains;
+    if (known.size() < kTrustDomainsMax) known.insert(label);
+    if (!known.contains(label)) label = "other";
+  }
+  families_->peers.Add({{"trust_domain", label}}).Increment();
+}
 const Counter& Metrics::svid_rotations() const { return families_->svid_rotations; }
 
 std::string Metrics::text() const {

@@ -121,6 +121,11 @@ class Metrics {
   /// Unix time. There is no mandated_svid_expiry_seconds before the first call.
   void svid_expires(double seconds);
   const Counter& svid_rotations() const;
+  /// mandated_workload_api_connected: absent before the first call.
+  void workload_api_connected(bool connected);
+  /// mandated_peers_total{trust_domain}: peers that proved who they are. Trust domains whose
+  /// bundles we have are the only values; beyond 1000 they count as "other".
+  void peer_accepted(std::string_view trust_domain);
 
   /// The Prometheus text format 0.0.4.
   std::string text() const;

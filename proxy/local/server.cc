@@ -31,8 +31,7 @@ Server::Server(const ServerDeps& deps, std::unique_ptr<WalletFolder> wallet)
     : limits_(deps.server_limits),
       gate_(deps.gate),
       wallet_(std::move(wallet)),
-      holdings_(*wallet_, deps.ledger, deps.status, deps.anchors, deps.limits,
-                deps.config.identity ? deps.config.identity->embedded.spiffe_id : std::string()),
+      holdings_(*wallet_, deps.ledger, deps.status, deps.anchors, deps.limits, deps.own_spiffe_id),
       consent_(deps.config.receipts.consent_url, deps.fetcher, deps.clock, deps.gate),
       api_{holdings_, consent_, deps.audit, deps.clock, deps.rng} {}
 

@@ -29,6 +29,7 @@ struct ServerDeps {
   Clock& clock;
   Rng& rng;
   Gate& gate;
+  std::string own_spiffe_id;  ///< empty where the proxy has no identity
 };
 
 class Server {

@@ -106,7 +106,7 @@ class Retirement {
 Task<Result<void>> serve_tls(Worker& worker, const config::Listener& listener,
                              net::StreamPtr stream) {
   const tls::ContextPtr context = worker.server_context(listener);
-  if (!context) co_return fail(Code::kUnavailable, "there is no identity to serve TLS with yet");
+  if (!context) co_return fail(Code::kUnavailable, "there is no identity to serve TLS with");
   const Clock::Time handshake_by = worker.clock().now() + worker.config().timeouts.handshake;
   auto failure = tls::HandshakeFailure::kClosed;
   Result<tls::TlsStreamPtr> secured =
@@ -116,6 +116,9 @@ Task<Result<void>> serve_tls(Worker& worker, const config::Listener& listener,
     co_return Result<void>();
   }
   tls::TlsStream& session = **secured;
+  if (const auto id = identity::SpiffeId::parse(session.peer().spiffe_id)) {
+    worker.shared().metrics.peer_accepted(id->trust_domain());
+  }
   const Worker::Live live(worker, session);
   Retirement retirement(worker, session);
   const Connection connection{listener, session.peer(), session.peer_expires(),

@@ -28,6 +28,8 @@
 #include "proxy/stdio/posix_child.h"
 #include "proxy/stdio/stdio_upstream.h"
 #include "proxy/upstream/command_upstream.h"
+#include "proxy/workload_api/endpoint.h"
+#include "proxy/workload_api/source.h"
 
 namespace mandated::server {
 
@@ -101,11 +103,16 @@ class Process {
  private:
   Result<void> open_audit();
   Result<void> open_identity();
+  Result<std::unique_ptr<identity::SvidSource>> make_workload_api_source(
+      const config::WorkloadApi& config);
+  static Result<std::unique_ptr<identity::SvidSource>> make_embedded_source(
+      const config::Identity& config);
   Result<void> make_bridges();
   Result<void> make_workers();
   Result<void> bind();
   Result<void> open_local_api();
   void publish(identity::SnapshotPtr snapshot, bool rotated);
+  void watch_expiry();
   Task<void> tick();
   Task<void> serve_admin();
   Task<void> serve_admin_connection(net::StreamPtr stream);
@@ -128,6 +135,7 @@ class Process {
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<identity::SvidSource> identity_;
   identity::SnapshotPtr first_snapshot_;
+  std::shared_ptr<const identity::Svid> svid_;  // the last that was published
   std::vector<std::unique_ptr<net::BoundAddress>> bound_;
   std::unique_ptr<net::BoundAddress> admin_bound_;
   std::unique_ptr<net::Listener> admin_listener_;
@@ -163,14 +171,15 @@ Result<void> Process::start() {
     TRY(status_, StatusWatch::make(*config_.receipts.status, anchors_.roots, web_roots,
                                    options_.testing_clock_offset));
   }
+  CHECK(open_identity());
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
   shared_ =
       std::make_unique<Shared>(config_, *audit_, metrics_, anchors_.roots, replays_.get(),
                                ledger_.get(), *approvals_, session_key, std::move(web_roots),
                                status_ ? &status_->lists() : nullptr, tls::make_ticket_secret());
+  if (first_snapshot_) shared_->own_spiffe_id = first_snapshot_->svid->id.text();
   shared_->stop = [this] { signals_context_.stop(); };
-  CHECK(open_identity());
   CHECK(make_bridges());
   CHECK(make_workers());
   return bind();
@@ -193,19 +202,42 @@ Result<void> Process::open_identity() {
     health_.identity_present = true;
     return {};
   }
-  const config::EmbeddedIdentity& embedded = config_.identity->embedded;
+  if (config_.identity->workload_api) {
+    TRY(identity_, make_workload_api_source(*config_.identity->workload_api));
+  } else {
+    TRY(identity_, make_embedded_source(*config_.identity));
+  }
+  TRY(first_snapshot_, identity_->first(home().clock.wall()));
+  log::info("identity.up", {{"spiffe_id", first_snapshot_->svid->id.text()}});
+  return {};
+}
+
+Result<std::unique_ptr<identity::SvidSource>> Process::make_workload_api_source(
+    const config::WorkloadApi& config) {
+  workload_api::WorkloadApiOptions options;
+  TRY(options.endpoint, workload_api::find_endpoint(config.endpoint));
+  options.spiffe_id = config.spiffe_id;
+  options.hint = config.hint;
+  options.startup_timeout = config.startup_timeout;
+  options.log = [](std::string_view why) { log::warn("identity.agent", {{"why", why}}); };
+  options.on_connected = [this](bool connected) { metrics_.workload_api_connected(connected); };
+  metrics_.workload_api_connected(false);
+  return std::make_unique<workload_api::WorkloadApiSvidSource>(std::move(options));
+}
+
+Result<std::unique_ptr<identity::SvidSource>> Process::make_embedded_source(
+    const config::Identity& config) {
+  const config::EmbeddedIdentity& embedded = *config.embedded;
   identity::EmbeddedOptions options;
   options.state_folder = embedded.state;
   options.trust_domain = embedded.trust_domain;
   TRY(options.id, identity::SpiffeId::parse(embedded.spiffe_id));
   options.ttl = embedded.svid_ttl;
-  for (const config::TrustBundle& bundle : config_.identity->trust_bundles) {
+  for (const config::TrustBundle& bundle : config.trust_bundles) {
     options.bundle_files[bundle.trust_domain] = bundle.file;
   }
   options.log = [](std::string_view why) { log::warn("identity.not_renewed", {{"why", why}}); };
-  identity_ = std::make_unique<identity::EmbeddedSvidSource>(std::move(options));
-  TRY(first_snapshot_, identity_->first(home().clock.wall()));
-  return {};
+  return std::make_unique<identity::EmbeddedSvidSource>(std::move(options));
 }
 
 Result<void> Process::make_bridges() {
@@ -298,7 +330,7 @@ Result<void> Process::open_local_api() {
   TRY(local_, local::Server::open({config_, anchors_.roots, receipt_limits(config_.receipts.limits),
                                    home().worker->server_limits(), home().worker->ledger(),
                                    shared_->status, *audit_, wallet_changes_, *local_fetcher_,
-                                   home().clock, home().rng, *home_gate_}));
+                                   home().clock, home().rng, *home_gate_, shared_->own_spiffe_id}));
   home_gate_->spawn(local_->run());
   return {};
 }
@@ -308,9 +340,13 @@ void Process::publish(identity::SnapshotPtr snapshot, bool rotated) {
       std::chrono::duration<double>(snapshot->svid->expires.time_since_epoch()).count();
   metrics_.svid_expires(expires);
   health_.identity_present = true;
+  // A snapshot may bring other bundles only.
+  const bool renewed = std::exchange(svid_, snapshot->svid) != snapshot->svid;
   if (!rotated) return;
-  metrics_.svid_rotations().add();
-  log::info("identity.rotated", {{"spiffe_id", snapshot->svid->id.text()}});
+  if (renewed) {
+    metrics_.svid_rotations().add();
+    log::info("identity.rotated", {{"spiffe_id", snapshot->svid->id.text()}});
+  }
   for (const std::unique_ptr<Thread>& thread : threads_) {
     boost::asio::post(thread->context, [worker = thread->worker.get(), snapshot] {
       const Result<void> taken = worker->set_identity(snapshot);
@@ -319,10 +355,22 @@ void Process::publish(identity::SnapshotPtr snapshot, bool rotated) {
   }
 }
 
+// Nobody renewed it in time: new connections are refused until somebody does (worker.cc).
+void Process::watch_expiry() {
+  if (!svid_) return;
+  const bool expired = home().clock.wall() >= svid_->expires;
+  if (health_.identity_expired.exchange(expired) == expired) return;
+  if (expired) {
+    log::error("identity.expired", {{"spiffe_id", svid_->id.text()},
+                                    {"what", "TLS is refused until there is a new SVID"}});
+  }
+}
+
 // What others count is carried over to the metrics once a second.
 Task<void> Process::tick() {
   while (!home_gate_->draining()) {
     health_.audit_healthy = audit_->healthy();
+    watch_expiry();
     for (const auto& [name, bridge] : bridges_) {
       const std::uint64_t died = bridge->counters().died;
       std::uint64_t& counted = counted_restarts_[name];

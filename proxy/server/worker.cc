@@ -77,7 +77,7 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
   const FilterDeps deps{config,
                         clock_,
                         rng_,
-                        config.identity ? config.identity->embedded.spiffe_id : std::string(),
+                        shared_.own_spiffe_id,
                         shared_.anchors,
                         receipt_limits(config.receipts.limits),
                         chains_,
@@ -93,9 +93,11 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
       upstreams_[upstream.name] = make_command_upstream(upstream);
       continue;
     }
-    upstreams_[upstream.name] = upstream::make_http_upstream(
-        upstream, config.timeouts, config.limits, shared_.session_key, dialer, clock_, background_,
-        [this, name = upstream.name] { return client_contexts_[name]; });
+    upstreams_[upstream.name] =
+        upstream::make_http_upstream(upstream, config.timeouts, config.limits, shared_.session_key,
+                                     dialer, clock_, background_, [this, name = upstream.name] {
+                                       return identity_lives() ? client_contexts_[name] : nullptr;
+                                     });
   }
   return {};
 }
@@ -103,11 +105,11 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
 namespace {
 
 Task<Result<net::StreamPtr>> open_valkey(net::Dialer& dialer, const net::Address& address,
-                                         const tls::ContextPtr& context, bool tls, Clock& clock,
+                                         tls::ContextPtr context, bool tls, Clock& clock,
                                          Clock::Time deadline) {
   CO_TRY(net::StreamPtr stream, co_await dialer.dial(address, deadline));
   if (!tls) co_return stream;
-  if (!context) co_return fail(Code::kUnavailable, "there is no identity to open TLS with yet");
+  if (!context) co_return fail(Code::kUnavailable, "there is no identity to open TLS with");
   CO_TRY(stream, co_await tls::connect(std::move(stream), context, clock, deadline));
   co_return stream;
 }
@@ -127,11 +129,14 @@ Result<void> Worker::share_through(const config::Valkey& config, net::Dialer& di
     TRY(tls::WebRootsPtr roots, read_web_roots(config.ca_file, "/receipts/valkey/ca_file"));
     TRY(valkey_context_, tls::make_web_client_context(std::move(roots), address.host, {}));
   }
-  const bool tls = !config.spiffe_ids.empty() || valkey_context_;
+  const bool by_svid = !config.spiffe_ids.empty();
+  const bool tls = by_svid || valkey_context_;
   valkey_ = std::make_unique<valkey::Client>(
       std::move(options),
-      [this, &dialer, address = std::move(address), tls](Clock::Time deadline) {
-        return open_valkey(dialer, address, valkey_context_, tls, clock_, deadline);
+      [this, &dialer, address = std::move(address), tls, by_svid](Clock::Time deadline) {
+        const bool proven = !by_svid || identity_lives();
+        return open_valkey(dialer, address, proven ? valkey_context_ : nullptr, tls, clock_,
+                           deadline);
       },
       clock_, background_);
   const std::string prefix = "{" + config.prefix + "}:";  // one slot, should it be a cluster
@@ -180,7 +185,12 @@ Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
   return {};
 }
 
+bool Worker::identity_lives() const {
+  return identity_ != nullptr && clock_.wall() < identity_->svid->expires;
+}
+
 tls::ContextPtr Worker::server_context(const config::Listener& listener) const {
+  if (!identity_lives()) return nullptr;
   const auto found = server_contexts_.find(listener.name);
   return found == server_contexts_.end() ? nullptr : found->second;
 }

@@ -45,6 +45,7 @@ struct Shared {
   tls::TicketSecretPtr tickets{};              ///< null: TLS sessions are not resumed
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
+  std::string own_spiffe_id{};         ///< empty where there is no identity
   std::function<void()> stop = [] {};  ///< asks for the end of the process
 };
 
@@ -79,7 +80,7 @@ class Worker {
   Gate& gate() { return gate_; }
   const FilterChain& filters() const { return *filters_; }
   const http::ServerLimits& server_limits() const { return server_limits_; }
-  /// Null until there is an identity.
+  /// Null without an identity that has not expired.
   tls::ContextPtr server_context(const config::Listener& listener) const;
   /// Never null: the configuration was checked.
   upstream::Upstream& upstream(const std::string& name) const { return *upstreams_.at(name); }
@@ -134,6 +135,7 @@ class Worker {
   Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSource> wallet);
   Result<void> build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream);
   Result<void> share_through(const config::Valkey& valkey, net::Dialer& dialer);
+  bool identity_lives() const;
   Task<void> accept_loop(net::Listener& listener, const config::Listener& config);
 
   Shared& shared_;

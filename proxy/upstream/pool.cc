@@ -102,8 +102,7 @@ Task<Result<Pool::State::ConnectionPtr>> Pool::State::connect(Clock::Time call_d
   auto connection = std::make_shared<Connection>();
   if (options.scheme == "https") {
     const tls::ContextPtr tls_context = context();
-    if (!tls_context)
-      co_return fail(Code::kUnavailable, "there is no identity to open TLS with yet");
+    if (!tls_context) co_return fail(Code::kUnavailable, "there is no identity to open TLS with");
     const Clock::Time handshake_by =
         std::min(call_deadline, clock.now() + options.handshake_timeout);
     CO_TRY(tls::TlsStreamPtr session,

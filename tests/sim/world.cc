@@ -141,10 +141,11 @@ struct Proxy {
     status =
         std::make_unique<StatusLists>(std::move(options), *status_fetcher, clock, rng, status_gate);
     shared.status = status.get();
+    shared.own_spiffe_id = config.identity->spiffe_id();
     worker =
         std::move(*server::Worker::make(shared, clock, rng, network, std::move(source), nullptr));
     const config::Listener& listener = config.listeners.front();
-    if (!worker->set_identity(snapshot_of(config.identity->embedded.spiffe_id))) std::abort();
+    if (!worker->set_identity(snapshot_of(config.identity->spiffe_id()))) std::abort();
     worker->listen(network.listen(*net::Address::parse(listener.address)), listener);
   }
 
@@ -550,7 +551,7 @@ Task<void> World::chaos() {
     Proxy& proxy = rng_.chance(500) ? *outbound_ : *inbound_;
     if (rng_.chance(500)) {
       trace_.add("rotation");
-      const std::string id = proxy.config.identity->embedded.spiffe_id;
+      const std::string id = proxy.config.identity->spiffe_id();
       if (!proxy.worker->set_identity(snapshot_of(id))) violated("an identity was not taken");
     }
     if (audit_fails_ && rng_.chance(500)) {

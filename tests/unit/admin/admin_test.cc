@@ -50,10 +50,12 @@ TEST_F(AdminTest, NotReady) {
     bool value;
     const char* reason;
   };
-  for (const Case& c : {Case{&Health::identity_present, false, "no identity yet\n"},
-                        {&Health::listeners_up, false, "listeners are not up\n"},
-                        {&Health::draining, true, "draining\n"},
-                        {&Health::audit_healthy, false, "the audit file cannot be written\n"}}) {
+  for (const Case& c :
+       {Case{&Health::identity_present, false, "no identity yet\n"},
+        Case{&Health::identity_expired, true, "our SVID has expired and was not renewed\n"},
+        {&Health::listeners_up, false, "listeners are not up\n"},
+        {&Health::draining, true, "draining\n"},
+        {&Health::audit_healthy, false, "the audit file cannot be written\n"}}) {
     health_.*c.member = c.value;
     const FakeStream stream = get("/ready");
     EXPECT_EQ(stream.response.status, 503);

@@ -58,6 +58,8 @@ TEST_F(MetricsTest, EverySeries) {
   EXPECT_THAT(metrics_.text(), Not(HasSubstr("\nmandated_svid_expiry_seconds ")));
   metrics_.svid_expires(1780000000);
   metrics_.svid_rotations().add();
+  metrics_.workload_api_connected(true);
+  metrics_.peer_accepted("test.example");
   metrics_.status_failures().add(2);
   metrics_.status_lists(3, 42);
 
@@ -81,6 +83,8 @@ TEST_F(MetricsTest, EverySeries) {
         "mandated_audit_failures_total 1",
         "mandated_svid_expiry_seconds 1780000000",
         "mandated_svid_rotations_total 1",
+        "mandated_workload_api_connected 1",
+        "mandated_peers_total{trust_domain=\"test.example\"} 1",
         "mandated_status_fetch_failures_total 2",
         "mandated_status_lists 3",
         "mandated_status_oldest_seconds 42",

@@ -95,7 +95,7 @@ TEST(Load, FillsTheStructs) {
   EXPECT_EQ(config.role, Role::kInbound);
   EXPECT_EQ(config.workers, 0U);
   ASSERT_TRUE(config.identity);
-  EXPECT_EQ(config.identity->embedded.state, "/etc/mandated/state");
+  EXPECT_EQ(config.identity->embedded->state, "/etc/mandated/state");
   EXPECT_EQ(config.identity->trust_bundles[0].file, "/etc/mandated/other.pem");
   ASSERT_EQ(config.listeners.size(), 2U);
   EXPECT_EQ(config.listeners[0].tls, ListenerTls::kMtls);
@@ -813,6 +813,64 @@ TEST(LoadFile, MissingAndFolder) {
   const Loaded folder = load("/");
   ASSERT_FALSE(folder);
   EXPECT_THAT(to_string(folder.error()), testing::HasSubstr("/:1:1: cannot be read: "));
+}
+
+// ---- the Workload API
+
+Loaded with_identity(const std::string& identity, const std::string& mandate = "off") {
+  return load_text("/etc/m.yaml",
+                   "version: 1\nrole: inbound\nidentity: " + identity +
+                       "\nlisteners: [{name: a, address: \"127.0.0.1:0\"}]\n"
+                       "routes: [{name: r, upstream: u, mandate: " +
+                       mandate +
+                       ", allowed_peers: [spiffe://a.org/x]}]\n"
+                       "upstreams: [{name: u, command: [x]}]\n"
+                       "receipts: {anchors: [{file: k.jwk}]}\naudit: {file: a.jsonl}\n");
+}
+
+TEST(WorkloadApi, FillsItsStruct) {
+  const Loaded loaded = with_identity(
+      "{workload_api: {endpoint: \"unix:///run/agent.sock\", spiffe_id: spiffe://a.org/t, "
+      "hint: internal, startup_timeout: 5s}}",
+      "{}");
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  ASSERT_TRUE(loaded->identity->workload_api);
+  EXPECT_FALSE(loaded->identity->embedded);
+  const WorkloadApi& api = *loaded->identity->workload_api;
+  EXPECT_EQ(api.endpoint, "unix:///run/agent.sock");
+  EXPECT_EQ(api.hint, "internal");
+  EXPECT_EQ(api.startup_timeout, seconds(5));
+  EXPECT_EQ(loaded->identity->spiffe_id(), "spiffe://a.org/t");
+  EXPECT_EQ(loaded->routes[0].mandate.audiences, std::vector<std::string>{"spiffe://a.org/t"});
+}
+
+TEST(WorkloadApi, EverythingIsOptional) {
+  const Loaded loaded = with_identity("{workload_api: {}}");
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->identity->workload_api->startup_timeout, seconds(30));
+  EXPECT_EQ(loaded->identity->spiffe_id(), "");
+}
+
+TEST(WorkloadApi, Refused) {
+  const auto problem = [](const std::string& identity, const std::string& mandate = "off") {
+    const Loaded loaded = with_identity(identity, mandate);
+    return loaded ? std::string()
+                  : loaded.error().front().path + ": " + loaded.error().front().text;
+  };
+  const std::string embedded =
+      "embedded: {state: s, trust_domain: a.org, spiffe_id: spiffe://a.org/t}";
+  EXPECT_EQ(problem("{}"), "/identity: expected embedded or workload_api, one of them");
+  EXPECT_EQ(problem("{workload_api: {}, " + embedded + "}"),
+            "/identity: expected embedded or workload_api, one of them");
+  EXPECT_EQ(problem("{workload_api: {}, trust_bundles: [{trust_domain: b.org, file: b}]}"),
+            "/identity/trust_bundles: goes with embedded: the agent gives the bundles");
+  EXPECT_EQ(problem("{workload_api: {spiffe_id: x}}").substr(0, 34),
+            "/identity/workload_api/spiffe_id: ");
+  EXPECT_EQ(problem("{workload_api: {startup_timeout: 2h}}"),
+            "/identity/workload_api/startup_timeout: expected between 1s and 1h");
+  // Who we are is known only later: then proofs' audience must be said.
+  EXPECT_EQ(problem("{workload_api: {}}", "{}"),
+            "/routes/0/mandate/audiences: missing; expected the names that proofs are made out to");
 }
 
 }  // namespace
