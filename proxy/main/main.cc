@@ -7,6 +7,7 @@
 #include "proxy/main/audit_commands.h"
 #include "proxy/main/config_commands.h"
 #include "proxy/main/consent_commands.h"
+#include "proxy/main/identity_commands.h"
 #include "proxy/main/receipt_commands.h"
 #include "proxy/main/status_commands.h"
 #include "proxy/main/trust_commands.h"
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
   mandated::add_wrap_commands(app, exit_code);
   mandated::add_receipt_commands(app, exit_code);
   mandated::add_status_commands(app, exit_code);
+  mandated::add_identity_commands(app, exit_code);
   mandated::add_trust_commands(app, exit_code);
   mandated::add_config_commands(app, exit_code);
   mandated::add_consent_commands(app, exit_code);
