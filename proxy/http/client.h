@@ -18,6 +18,8 @@ struct ClientLimits {
   std::size_t header_count_max = 128;
   std::size_t window_bytes = 65536;
   std::size_t connection_window_bytes = 1U << 20U;
+  /// HTTP/2: what the peer sent is overwritten once it was taken.
+  bool wipes_bodies = false;
 };
 
 /// How errors tell whether a request may be sent again, on another connection:

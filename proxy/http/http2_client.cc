@@ -85,6 +85,7 @@ class Http2ClientSession final : private OwnedStream, public Http2Session {
     options.streams_max = 0;
     options.window_bytes = limits.window_bytes;
     options.connection_window_bytes = limits.connection_window_bytes;
+    options.wipes_input = limits.wipes_bodies;
     return options;
   }
   std::shared_ptr<Http2Stream> open_stream() override { return nullptr; }  // no server push

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/base/secret.h"
 #include "proxy/http/field_rules.h"
 #include "proxy/http/http1_parser.h"
 
@@ -171,10 +172,17 @@ nghttp2_session* Http2Callbacks::make(Http2Session& session, bool server) {
 
 Http2Stream::Http2Stream(Http2Session& session)
     : session_(session),
+      wipes_incoming_(session.wipes_input()),
       incoming_changed_(session.clock().executor()),
       outgoing_drained_(session.clock().executor()) {}
 
-Http2Stream::~Http2Stream() = default;
+Http2Stream::~Http2Stream() { clear_incoming(); }
+
+void Http2Stream::clear_incoming() {
+  if (wipes_incoming_) wipe(incoming_);
+  incoming_.clear();
+  incoming_begin_ = 0;
+}
 
 Task<Result<std::string>> Http2Stream::read_piece() {
   while (true) {
@@ -186,9 +194,8 @@ Task<Result<std::string>> Http2Stream::read_piece() {
       } else {
         piece = incoming_.substr(incoming_begin_, size);
         incoming_begin_ += size;
-        if (buffered() == 0) incoming_.clear();
+        if (buffered() == 0) clear_incoming();
       }
-      if (incoming_.empty()) incoming_begin_ = 0;
       // The window opens only now that somebody took the bytes.
       nghttp2_session_consume(session_.raw(), id_, size);
       session_.wake_writer();
@@ -258,8 +265,7 @@ void Http2Stream::abort(std::uint32_t code, Error reason) {
 void Http2Stream::discard_incoming() {
   discarding_ = true;
   const std::size_t size = buffered();
-  incoming_.clear();
-  incoming_begin_ = 0;
+  clear_incoming();
   if (size == 0) return;
   nghttp2_session_consume(session_.raw(), id_, size);
   session_.wake_writer();
@@ -270,7 +276,11 @@ void Http2Stream::take_data(std::string_view data) {
     nghttp2_session_consume(session_.raw(), id_, data.size());
     return;
   }
-  incoming_.append(data);
+  if (wipes_incoming_) {
+    append_secret(incoming_, data);
+  } else {
+    incoming_.append(data);
+  }
   incoming_changed_.notify();
 }
 
@@ -362,6 +372,7 @@ Task<Result<void>> Http2Session::read_all_frames() {
     }
     last_received_ = clock_.now();
     feed(std::string_view(buffer.data(), *count));
+    if (options_.wipes_input) explicit_bzero(buffer.data(), *count);
     settle();
     wake_writer();
   }

@@ -70,6 +70,7 @@ class Http2Stream {
 
  protected:
   friend class Http2Session;
+  void clear_incoming();
   std::size_t buffered() const { return incoming_.size() - incoming_begin_; }
   bool incoming_ended() const { return incoming_ended_; }
   virtual void read_deadline_passed() = 0;
@@ -80,6 +81,7 @@ class Http2Stream {
 
   // Outlives the stream's users: a handler runs within serve(), a caller holds the connection.
   Http2Session& session_;
+  const bool wipes_incoming_;  // the stream may be destroyed after the session
   std::int32_t id_ = 0;
   bool closed_ = false;  // nghttp2 has forgotten it
   std::optional<Error> failure_;
@@ -106,6 +108,7 @@ struct Http2Options {
   std::size_t streams_max = 0;  ///< of the peer's making
   std::size_t window_bytes = 0;
   std::size_t connection_window_bytes = 0;
+  bool wipes_input = false;  ///< overwrites what was received once it was taken
   std::optional<Clock::Duration>
       write_stall_max;  ///< a write that takes longer ends the connection
 };
@@ -118,6 +121,7 @@ class Http2Session {
   Http2Session& operator=(const Http2Session&) = delete;
 
   Clock& clock() { return clock_; }
+  bool wipes_input() const { return options_.wipes_input; }
   nghttp2_session* raw() { return session_.get(); }
   /// There is, or may be, something to write.
   void wake_writer() { due_.notify(); }

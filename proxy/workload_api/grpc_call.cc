@@ -41,7 +41,8 @@ Task<Result<std::unique_ptr<GrpcCall>>> GrpcCall::start(const Agent& agent, std:
                                                         std::string_view request,
                                                         Clock::Time deadline) {
   CO_TRY(net::StreamPtr transport, co_await agent.dialer.dial(agent.address, deadline));
-  const http::ClientLimits limits;
+  http::ClientLimits limits;
+  limits.wipes_bodies = true;  // there are private keys in them
   std::shared_ptr<http::ClientConnection> connection =
       http::make_http2_client(std::move(transport), limits, agent.clock, agent.gate);
   const http::RequestHead head = head_of(method);

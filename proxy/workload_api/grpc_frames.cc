@@ -1,7 +1,5 @@
 #include "proxy/workload_api/grpc_frames.h"
 
-#include <string.h>
-
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -58,23 +56,6 @@ std::string shown(std::string_view encoded) {
 
 }  // namespace
 
-Secret::Secret(Secret&& other) noexcept : bytes_(std::move(other.bytes_)) { wipe(other.bytes_); }
-
-Secret& Secret::operator=(Secret&& other) noexcept {
-  if (this == &other) return *this;
-  wipe(bytes_);
-  bytes_ = std::move(other.bytes_);
-  wipe(other.bytes_);
-  return *this;
-}
-
-Secret::~Secret() { wipe(bytes_); }
-
-void wipe(std::string& secret) {
-  explicit_bzero(secret.data(), secret.size());
-  secret.clear();
-}
-
 std::string frame_message(std::string_view message) {
   std::string framed(1, '\0');
   for (const unsigned shift : {24U, 16U, 8U, 0U}) {
@@ -84,17 +65,7 @@ std::string frame_message(std::string_view message) {
   return framed;
 }
 
-void MessageReader::add(std::string_view piece) {
-  // Growing must not leave a copy of a key behind.
-  if (held_.size() + piece.size() > held_.capacity()) {
-    std::string larger;
-    larger.reserve(2 * (held_.size() + piece.size()));
-    larger = held_;
-    wipe(held_);
-    held_ = std::move(larger);
-  }
-  held_ += piece;
-}
+void MessageReader::add(std::string_view piece) { append_secret(held_, piece); }
 
 Result<std::optional<Secret>> MessageReader::next() {
   if (held_.size() < kPrefix) return std::nullopt;

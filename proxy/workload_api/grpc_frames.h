@@ -8,27 +8,10 @@
 #include <string_view>
 
 #include "proxy/base/result.h"
+#include "proxy/base/secret.h"
 #include "proxy/http/message.h"
 
 namespace mandated::workload_api {
-
-/// Bytes that may be a private key: wiped when they go.
-class Secret {
- public:
-  explicit Secret(std::string bytes) : bytes_(std::move(bytes)) {}
-  Secret(Secret&& other) noexcept;
-  Secret& operator=(Secret&& other) noexcept;
-  Secret(const Secret&) = delete;
-  Secret& operator=(const Secret&) = delete;
-  ~Secret();
-
-  std::string_view bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
-
-void wipe(std::string& secret);
 
 /// A message with the five bytes that go before it.
 std::string frame_message(std::string_view message);

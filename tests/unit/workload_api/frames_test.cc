@@ -65,21 +65,6 @@ TEST(MessageReader, AHalfMessageIsNotEmpty) {
   EXPECT_FALSE(reader.empty());
 }
 
-TEST(Secret, LeavesNothingWhereItWas) {
-  Secret first(std::string(64, 'k'));
-  const char* const where = first.bytes().data();
-  Secret second(std::move(first));
-  EXPECT_EQ(second.bytes(), std::string(64, 'k'));
-  EXPECT_EQ(second.bytes().data(), where);
-  second = Secret(std::string(8, 'z'));
-  EXPECT_EQ(second.bytes(), "zzzzzzzz");
-  std::string text = "secret";
-  const char* const bytes = text.data();
-  wipe(text);
-  EXPECT_TRUE(text.empty());
-  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(bytes[i], '\0');
-}
-
 Result<void> status(const char* value, const char* words = nullptr) {
   http::Fields trailers;
   trailers.add("grpc-status", value);
