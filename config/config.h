@@ -59,6 +59,10 @@ struct Identity {
   }
 };
 
+/// What a local process must be to call: selectors by type (`unix:uid`, …), all of them; never
+/// empty.
+using AllowedCaller = std::map<std::string, std::string>;
+
 enum class ListenerTls : std::uint8_t { kNone, kMtls };
 
 struct Listener {
@@ -66,6 +70,7 @@ struct Listener {
   std::string address;  ///< net::Address::parse takes it, or "stdio:"
   ListenerTls tls = ListenerTls::kMtls;
   bool allow_tls12 = false;
+  std::vector<AllowedCaller> allowed_callers;  ///< empty: any that reaches it
 
   /// Whoever started the process is its only client, by standard input and output (MCP over stdio).
   bool is_stdio() const { return address == "stdio:"; }
@@ -89,6 +94,9 @@ struct Mandate {
   std::vector<std::string> audiences;
   ProofMode proof = ProofMode::kRequired;
   ToolNames tool_names = ToolNames::kPlain;
+  /// mTLS peers (SPIFFE IDs or patterns) that hold receipts to their instance before they pass
+  /// calls on.
+  std::vector<std::string> instance_vouchers;
 };
 
 enum class Protocol : std::uint8_t { kMcp, kHttp };
@@ -259,7 +267,8 @@ struct Timeouts {
 /// Where the agent beside the proxy manages its receipts.
 struct LocalApi {
   std::string socket;
-  std::vector<std::uint32_t> allowed_uids;  ///< empty: the proxy's own user
+  std::vector<std::uint32_t> allowed_uids;     ///< empty: the proxy's own user
+  std::vector<AllowedCaller> allowed_callers;  ///< besides; empty: any of those users
 };
 
 struct Admin {

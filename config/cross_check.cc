@@ -89,6 +89,9 @@ class CrossCheck {
       at.problem("tls", "mtls needs /identity");
     if (own.tls == ListenerTls::kNone && own.allow_tls12)
       at.problem("allow_tls12", "goes with tls: mtls only");
+    const bool tells_processes = !address->unix_path.empty() && own.tls == ListenerTls::kNone;
+    if (!own.allowed_callers.empty() && !tells_processes)
+      at.problem("allowed_callers", "goes with a Unix socket and tls: none only");
     for (std::size_t i = 0; i < index; ++i) {
       if (config_.listeners[i].address == own.address && !address->any_port)
         at.problem("address", "is already the address of " + config_.listeners[i].name);
@@ -148,6 +151,8 @@ class CrossCheck {
     if (own.mode == MandateMode::kEnforce && own.proof == ProofMode::kMtls &&
         serves_any(route, ListenerTls::kNone))
       wrong("proof", "mtls needs an mtls listener: elsewhere the peer is not known");
+    if (!own.instance_vouchers.empty() && !serves_any(route, ListenerTls::kMtls))
+      wrong("instance_vouchers", "needs an mtls listener: elsewhere the peer is not known");
     if (!own.audiences.empty()) return;
     if (config_.role == Role::kInbound && config_.identity &&
         !config_.identity->spiffe_id().empty())

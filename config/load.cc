@@ -94,12 +94,44 @@ Identity read_identity(const Cursor& at, const Folder& folder) {
   return identity;
 }
 
+AllowedCaller read_caller(const Cursor& at) {
+  AllowedCaller caller;
+  for (const char* name : {"uid", "gid"}) {
+    at.member(name, [&](const Cursor& one) {
+      if (one.value().is_number_integer())
+        caller[std::string("unix:") + name] = std::to_string(one.value().get<std::uint32_t>());
+    });
+  }
+  const auto text = [&](const char* name, const char* selector, const auto& fits,
+                        const char* wanted) {
+    std::string value;
+    at.text(name, value);
+    if (value.empty()) return;
+    if (!fits(value)) at.problem(name, wanted);
+    caller[selector] = std::move(value);
+  };
+  const auto absolute = [](const std::string& value) { return value.front() == '/'; };
+  const auto digest = [](const std::string& value) {
+    return value.size() == 64 && value.find_first_not_of("0123456789abcdef") == std::string::npos;
+  };
+  const auto any = [](const std::string&) { return true; };
+  text("path", "unix:path", absolute, "expected an absolute path");
+  text("sha256", "unix:sha256", digest, "expected 64 hexadecimal digits in lower case");
+  text("cgroup", "unix:cgroup", absolute, "expected a path such as /system.slice/agent.service");
+  text("container_id", "container:id", digest, "expected 64 hexadecimal digits in lower case");
+  text("pod_uid", "k8s:pod-uid", any, "");
+  if (caller.empty()) at.problem("expected at least one member");
+  return caller;
+}
+
 Listener read_listener(const Cursor& at, const Folder& folder) {
   Listener listener;
   read_name(at, listener.name);
   read_address(at, folder, listener.address);
   at.choice("tls", {{"none", ListenerTls::kNone}, {"mtls", ListenerTls::kMtls}}, listener.tls);
   at.boolean("allow_tls12", listener.allow_tls12);
+  at.each("allowed_callers",
+          [&](const Cursor& one) { listener.allowed_callers.push_back(read_caller(one)); });
   return listener;
 }
 
@@ -120,6 +152,7 @@ Mandate read_mandate(const Cursor& at) {
             mandate.proof);
   at.choice("tool_names", {{"plain", ToolNames::kPlain}, {"uri", ToolNames::kUri}},
             mandate.tool_names);
+  at.strings("instance_vouchers", mandate.instance_vouchers, kSpiffePattern);
   return mandate;
 }
 
@@ -432,6 +465,8 @@ LocalApi read_local_api(const Cursor& at, const Folder& folder) {
     if (one.value().is_number_integer())
       local.allowed_uids.push_back(one.value().get<std::uint32_t>());
   });
+  at.each("allowed_callers",
+          [&](const Cursor& one) { local.allowed_callers.push_back(read_caller(one)); });
   return local;
 }
 

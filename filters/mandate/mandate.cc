@@ -242,12 +242,19 @@ class MandateFilter final : public Filter {
     return exchange.upstream->receipts == config::ReceiptForwarding::kPass;
   }
 
-  // Beside the agent the proxy itself is the workload that presents receipts further on.
+  // Beside the agent the proxy itself is the workload that presents receipts further on, and the
+  // instance of it that a receipt can name is the local process that calls.
   receipt::Presenter presenter(const Exchange& exchange) const {
     const config::Mandate& rule = exchange.route->mandate;
     const bool own = rule.mode == config::MandateMode::kAttach;
-    return {own ? std::string_view(deps_.own_spiffe_id) : exchange.caller.spiffe_id,
-            rule.audiences};
+    const identity::PeerIdentity& caller = exchange.caller;
+    const bool vouched =
+        std::any_of(rule.instance_vouchers.begin(), rule.instance_vouchers.end(),
+                    [&](const std::string& pattern) {
+                      return identity::spiffe_id_matches(pattern, caller.spiffe_id);
+                    });
+    return {own ? std::string_view(deps_.own_spiffe_id) : caller.spiffe_id, rule.audiences,
+            caller.instance ? &caller.instance->selectors : nullptr, vouched};
   }
 
   Checked<ChainPtr> verify(const Exchange& exchange, const std::vector<std::string>& tokens) const {

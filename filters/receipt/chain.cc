@@ -411,7 +411,7 @@ class Verification {
   Effort effort_;
 };
 
-Checked<void> check_instance(const Selectors& wanted, const Selectors* attested) {
+Checked<void> check_selectors(const Selectors& wanted, const Selectors* attested) {
   for (const auto& [type, value] : wanted) {
     const bool known = attested != nullptr && attested->contains(type);
     if (known && attested->find(type)->second == value) continue;
@@ -461,11 +461,19 @@ Checked<void> check_presenter(const VerifiedChain& chain, const Presenter& prese
                        name_of(hop) + " may not be delegated to the workload that presents it.");
     }
   }
-  if (const auto& instance = chain.mandate(leaf).instance) {
-    if (auto checked = check_instance(*instance, presenter.selectors); !checked)
-      return tl::unexpected(at_hop(std::move(checked.error()), leaf));
+  if (!presenter.instance_elsewhere) {
+    if (auto checked = check_instance(chain, presenter.selectors); !checked) return checked;
   }
   return check_audience(chain, presenter.audiences);
+}
+
+Checked<void> check_instance(const VerifiedChain& chain, const Selectors* selectors) {
+  const std::size_t leaf = chain.size() - 1;
+  const auto& instance = chain.mandate(leaf).instance;
+  if (!instance) return {};
+  auto checked = check_selectors(*instance, selectors);
+  if (!checked) return tl::unexpected(at_hop(std::move(checked.error()), leaf));
+  return {};
 }
 
 Checked<void> check_audience(const VerifiedChain& chain, std::span<const std::string> audiences) {

@@ -169,8 +169,11 @@ struct Presenter {
   std::string_view spiffe_id;              ///< the authenticated peer
   std::span<const std::string> audiences;  ///< names of this enforcement point
   const Selectors* selectors = nullptr;    ///< attested of the peer's instance; null: none
+  bool instance_elsewhere = false;         ///< the instance is somebody else's to check
 };
 Checked<void> check_presenter(const VerifiedChain& chain, const Presenter& presenter);
+/// The part of check_presenter that asks which instance of the workload: kWrongInstance.
+Checked<void> check_instance(const VerifiedChain& chain, const Selectors* selectors);
 /// The part of check_presenter that asks where: kWrongAudience.
 Checked<void> check_audience(const VerifiedChain& chain, std::span<const std::string> audiences);
 

@@ -98,6 +98,9 @@ std::string serialize(const Record& record) {
   line.text("route", record.route);
   line.text("caller", record.caller);
   line.text("caller_proof", record.caller_proof);
+  line.text("caller_executable", record.caller_executable);
+  line.text("caller_sha256", record.caller_sha256);
+  line.number("caller_pid", record.caller_pid);
   line.text("protocol", record.protocol);
   line.text("method", record.method);
   line.text("tool", record.tool);

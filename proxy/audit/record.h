@@ -33,9 +33,12 @@ struct Record {
   Phase phase = Phase::kDecision;
   std::string role;  ///< "outbound" or "inbound"
   std::string route;
-  std::string caller;        ///< SPIFFE ID
-  std::string caller_proof;  ///< "x509_svid", "local_socket" or "none"
-  std::string protocol;      ///< "mcp", "http"
+  std::string caller;             ///< SPIFFE ID
+  std::string caller_proof;       ///< "x509_svid", "local_socket" or "none"
+  std::string caller_executable;  ///< path, of a local process that is known; with the next two
+  std::string caller_sha256;      ///< of that file
+  std::int64_t caller_pid = -1;
+  std::string protocol;  ///< "mcp", "http"
   std::string method;
   std::string tool;
   std::string arguments_hash;  ///< arguments_hash() below

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "filters/receipt/digest.h"
+
 namespace mandated::identity {
 
 namespace {
@@ -59,6 +61,15 @@ std::string_view key_weakness(const X509* certificate) {
     default:
       return "its key is of an unknown kind";
   }
+}
+
+std::string key_thumbprint(const X509* certificate) {
+  std::uint8_t* bytes = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+  if (size <= 0) return {};
+  const bssl::UniquePtr<std::uint8_t> owner(bytes);
+  return receipt::sha256_text(
+      {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)});
 }
 
 bool is_sound_signature_algorithm(const X509* certificate) {

@@ -4,6 +4,7 @@
 #include <openssl/base.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "proxy/base/clock.h"
@@ -16,6 +17,8 @@ std::string to_der(const X509* certificate);
 
 /// Empty when the key is of a kind and size that is believed; else what is wrong with it.
 std::string_view key_weakness(const X509* certificate);
+/// SHA-256 over its public key (SPKI, DER), base64url; empty when that cannot be read.
+std::string key_thumbprint(const X509* certificate);
 /// Whether it is signed as is believed: SHA-256 or better.
 bool is_sound_signature_algorithm(const X509* certificate);
 

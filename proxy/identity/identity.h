@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,11 +39,24 @@ class SpiffeId {
 /// A pattern for SPIFFE IDs: exact, `*` spans one segment, a trailing `/**` spans any.
 bool spiffe_id_matches(std::string_view pattern, std::string_view spiffe_id);
 
+/// One process and no other of the same program, as the kernel vouches for it (proxy/attest).
+struct Instance {
+  std::int64_t process = 0;       ///< its id, in our PID namespace
+  std::uint64_t start_time = 0;   ///< clock ticks since boot: tells two that had the same id apart
+  std::string executable;         ///< its path, for people: only selectors are certain
+  std::string executable_sha256;  ///< hex; empty where the file could not be read
+  /// Attested properties by type, as receipts name them (`mandate.instance`).
+  std::map<std::string, std::string, std::less<>> selectors;
+};
+using InstancePtr = std::shared_ptr<const Instance>;
+
 /// Who is at the other end of a connection, and how that was proven. Immutable.
 struct PeerIdentity {
   enum class Proof { kNone, kLocalSocket, kX509Svid };
   Proof proof = Proof::kNone;
-  std::string spiffe_id;  ///< empty unless proven by an SVID
+  std::string spiffe_id{};  ///< empty unless proven by an SVID
+  InstancePtr instance{};   ///< null: not known
+  std::string key{};        ///< SHA-256 (base64url) of the public key (SPKI) that proved it
 };
 
 /// One X.509-SVID with its private key.

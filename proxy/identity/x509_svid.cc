@@ -263,7 +263,7 @@ tl::expected<TrustStore::Peer, Refusal> TrustStore::verify(
     expires.error().text = id->text() + ": " + expires.error().text;
     return tl::unexpected(std::move(expires).error());
   }
-  return Peer{std::move(*id), *expires};
+  return Peer{std::move(*id), *expires, key_thumbprint(leaf)};
 }
 
 Result<SpiffeId> verify_x509_svid(const std::vector<std::string>& chain_der, const Bundles& bundles,

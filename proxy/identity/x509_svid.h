@@ -24,6 +24,7 @@ class TrustStore {
   struct Peer {
     SpiffeId id;
     Clock::WallTime expires;  ///< of the first certificate of the verified chain to expire
+    std::string key;          ///< key_thumbprint of the leaf
   };
   enum class Fault { kBadCertificate, kExpired, kUnknownAuthority };
   struct Refusal {

@@ -73,12 +73,10 @@ audit::Refusal refusal_of(const Answer& answer) {
 }  // namespace
 
 Task<void> Handler::handle(http::ServerStream& stream) {
-  Outcome<Answer> outcome = Answer();
-  if (allowed_) {
+  Outcome<Answer> outcome = co_await admit();
+  if (outcome) {
     outcome = co_await answer(stream);
   } else {
-    outcome = problem(403, "peer_not_allowed",
-                      "This socket serves other users than the one who connected.");
     stream.close_connection_after();
   }
   http::Response response = to_response(outcome ? *outcome : outcome.error());
@@ -91,6 +89,28 @@ Task<void> Handler::handle(http::ServerStream& stream) {
   const Result<std::string> body = co_await response.body->read();
   // The peer being gone is its own affair.
   if (body) static_cast<void>(co_await stream.send(*body, true));
+}
+
+// Whether the process at the other end may use the API at all, asked anew for each request.
+Task<Outcome<Answer>> Handler::admit() {
+  if (!allowed_) {
+    co_return problem(403, "peer_not_allowed",
+                      "This socket serves other users than the one who connected.");
+  }
+  instance_ = nullptr;
+  if (caller_ != nullptr) {
+    Result<identity::InstancePtr> now = co_await caller_->now();
+    if (!now) {
+      co_return problem(403, "wrong_instance",
+                        "Not the process that opened this connection: " + now.error().text + ".");
+    }
+    instance_ = std::move(*now);
+  }
+  if (!api_.allowed_callers.empty() && !attest::is_among(api_.allowed_callers, instance_.get())) {
+    co_return problem(403, "wrong_instance",
+                      "The process that asks is not one of those that may use this socket.");
+  }
+  co_return Answer();
 }
 
 Task<Outcome<Answer>> Handler::answer(http::ServerStream& stream) {
@@ -107,7 +127,8 @@ Task<Outcome<Answer>> Handler::answer(http::ServerStream& stream) {
   }
   if (head.method == "POST") co_return co_await post(stream, path);
   if (path == "/identity") co_return identity();
-  if (path == "/receipts") co_return co_await api_.holdings.list(api_.clock.wall_seconds());
+  if (path == "/receipts")
+    co_return co_await api_.holdings.list(asker(), api_.clock.wall_seconds());
   co_return co_await request_state(target);
 }
 
@@ -137,13 +158,18 @@ Outcome<Answer> Handler::identity() {
   json::ObjectWriter who;
   if (!api_.holdings.own_spiffe_id().empty()) who.text("holder", api_.holdings.own_spiffe_id());
   who.json("holder_key", api_.holdings.wallet()->key.public_key().jwk());
+  if (instance_) {
+    json::ObjectWriter selectors;
+    for (const auto& [type, value] : instance_->selectors) selectors.text(type, value);
+    who.json("instance", selectors.take());
+  }
   return Answer{200, who.take()};
 }
 
 Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {
   CO_TRY(const DelegationRequest request, read_delegation(asked));
   const receipt::Seconds now = api_.clock.wall_seconds();
-  const Outcome<Signed> made = co_await delegate(api_.holdings, api_.rng, request, now);
+  const Outcome<Signed> made = co_await delegate(api_.holdings, api_.rng, request, asker(), now);
   CO_CHECK(co_await record("POST /delegations", made, nullptr));
   if (!made) co_return tl::unexpected(made.error());
   json::ObjectWriter answer;
@@ -156,7 +182,7 @@ Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {
 Task<Outcome<Answer>> Handler::attachments(const json::Value& asked) {
   CO_TRY(const AttachmentRequest request, read_attachment(asked));
   const Outcome<Signed> made =
-      co_await attach(api_.holdings, api_.rng, request, api_.clock.wall_seconds());
+      co_await attach(api_.holdings, api_.rng, request, asker(), api_.clock.wall_seconds());
   CO_CHECK(co_await record("POST /attachments", made, &request));
   if (!made) co_return tl::unexpected(made.error());
   json::ObjectWriter answer;
@@ -191,6 +217,11 @@ Task<Outcome<void>> Handler::record(std::string method, const Outcome<Signed>& o
   record.role = "outbound";
   record.exchange = api_.rng.identifier();
   record.caller_proof = "local_socket";
+  if (instance_) {
+    record.caller_executable = instance_->executable;
+    record.caller_sha256 = instance_->executable_sha256;
+    record.caller_pid = instance_->process;
+  }
   record.protocol = "local";
   record.method = std::move(method);
   record.permit = outcome.has_value();

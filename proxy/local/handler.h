@@ -12,7 +12,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "proxy/attest/caller.h"
 #include "proxy/audit/record.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/random.h"
@@ -30,6 +32,7 @@ struct Api {
   audit::Sink& audit;  ///< what is signed is recorded before it is handed out
   Clock& clock;
   Rng& rng;
+  std::vector<config::AllowedCaller> allowed_callers{};  ///< empty: any
 };
 
 /// Of one connection.
@@ -37,11 +40,15 @@ class Handler final : public http::Handler {
  public:
   static constexpr std::size_t kBodyBytesMax = 1U << 20U;
 
-  /// `allowed`: whether the process at the other end may use the API; others are told so.
-  Handler(Api& api, bool allowed) : api_(api), allowed_(allowed) {}
+  /// `allowed`: whether the user at the other end may use the API; others are told so. `caller`
+  /// outlives this; null: the process cannot be told.
+  Handler(Api& api, bool allowed, attest::Caller* caller)
+      : api_(api), allowed_(allowed), caller_(caller) {}
   Task<void> handle(http::ServerStream& stream) override;
 
  private:
+  Task<Outcome<Answer>> admit();
+  const receipt::Selectors* asker() const { return instance_ ? &instance_->selectors : nullptr; }
   Task<Outcome<Answer>> answer(http::ServerStream& stream);
   Task<Outcome<Answer>> post(http::ServerStream& stream, std::string_view path);
   Outcome<Answer> identity();
@@ -54,6 +61,8 @@ class Handler final : public http::Handler {
 
   Api& api_;
   bool allowed_;
+  attest::Caller* caller_;
+  identity::InstancePtr instance_;  // who asks this
 };
 
 }  // namespace mandated::local

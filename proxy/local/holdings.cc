@@ -109,18 +109,24 @@ receipt::Checked<receipt::ChainPtr> Holdings::verify(const Wallet& wallet,
   }
   // Where it may be used is asked when it is used: what its leaf admits, its ancestors do.
   const auto& audience = (*chain)->mandate((*chain)->size() - 1).audience;
-  receipt::Presenter presenter{own_spiffe_id_, {}};
+  // … and so is which process may use it.
+  receipt::Presenter presenter{own_spiffe_id_, {}, nullptr, true};
   if (audience) presenter.audiences = *audience;
   const receipt::Checked<void> ours = receipt::check_presenter(**chain, presenter);
   if (!ours) return tl::unexpected(ours.error());
   return chain;
 }
 
-Task<std::vector<Held>> Holdings::all(const Wallet& wallet, receipt::Seconds now) {
+Task<std::vector<Held>> Holdings::all(const Wallet& wallet, const receipt::Selectors* asker,
+                                      receipt::Seconds now) {
   std::vector<Held> held;
   for (const Wallet::Entry& entry : wallet.entries) {
     held.push_back(
         {&entry, receipt::chain_digest(views(entry.tokens)), verify(wallet, entry.tokens, now)});
+    Held& last = held.back();
+    receipt::Checked<void> fits;
+    if (last.chain) fits = receipt::check_instance(**last.chain, asker);
+    if (!fits) last.chain = tl::unexpected(std::move(fits).error());
     // So that lists are fetched at once, not one after the other.
     if (held.back().chain && status_ != nullptr) status_->want(**held.back().chain);
   }
@@ -134,8 +140,9 @@ Task<std::vector<Held>> Holdings::all(const Wallet& wallet, receipt::Seconds now
 
 Task<Outcome<std::vector<Held>>> Holdings::candidates(const Wallet& wallet,
                                                       const std::optional<std::string>& id,
+                                                      const receipt::Selectors* asker,
                                                       receipt::Seconds now) {
-  std::vector<Held> held = co_await all(wallet, now);
+  std::vector<Held> held = co_await all(wallet, asker, now);
   if (id) {
     std::erase_if(held, [&](const Held& each) { return each.id != *id; });
     if (held.empty())
@@ -153,9 +160,9 @@ Task<Outcome<std::vector<Held>>> Holdings::candidates(const Wallet& wallet,
   co_return held;
 }
 
-Task<Outcome<Answer>> Holdings::list(receipt::Seconds now) {
+Task<Outcome<Answer>> Holdings::list(const receipt::Selectors* asker, receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = folder_.current();
-  const std::vector<Held> held = co_await all(*wallet, now);
+  const std::vector<Held> held = co_await all(*wallet, asker, now);
   json::ArrayWriter receipts;
   for (const Held& each : held) {
     json::ObjectWriter one;

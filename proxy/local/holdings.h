@@ -47,16 +47,19 @@ class Holdings {
   receipt::Checked<receipt::ChainPtr> verify(const Wallet& wallet,
                                              const std::vector<std::string>& tokens,
                                              receipt::Seconds now);
-  /// Every entry, in the wallet's order; what was revoked does not stand.
-  Task<std::vector<Held>> all(const Wallet& wallet, receipt::Seconds now);
+  /// Every entry, in the wallet's order; what was revoked does not stand, nor does what is for
+  /// another instance than the process that asks. `asker`: what is attested of it; null: nothing.
+  Task<std::vector<Held>> all(const Wallet& wallet, const receipt::Selectors* asker,
+                              receipt::Seconds now);
   /// The receipts to try for something: the one that was named, or all that stand, narrowest first;
   /// never none.
   Task<Outcome<std::vector<Held>>> candidates(const Wallet& wallet,
                                               const std::optional<std::string>& id,
+                                              const receipt::Selectors* asker,
                                               receipt::Seconds now);
 
   /// The document of `GET /receipts`.
-  Task<Outcome<Answer>> list(receipt::Seconds now);
+  Task<Outcome<Answer>> list(const receipt::Selectors* asker, receipt::Seconds now);
   /// Takes a chain into the wallet: 201, or 200 if it was there already.
   Outcome<Answer> take(const std::vector<std::string>& tokens, receipt::Seconds now);
 

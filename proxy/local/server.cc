@@ -33,7 +33,9 @@ Server::Server(const ServerDeps& deps, std::unique_ptr<WalletFolder> wallet)
       wallet_(std::move(wallet)),
       holdings_(*wallet_, deps.ledger, deps.status, deps.anchors, deps.limits, deps.own_spiffe_id),
       consent_(deps.config.receipts.consent_url, deps.fetcher, deps.clock, deps.gate),
-      api_{holdings_, consent_, deps.audit, deps.clock, deps.rng} {}
+      api_{holdings_,  consent_, deps.audit,
+           deps.clock, deps.rng, deps.config.local_api->allowed_callers},
+      attestor_(deps.attestor) {}
 
 Result<void> Server::bind(const config::LocalApi& config) {
   const uid_t own = ::geteuid();
@@ -69,7 +71,9 @@ Task<void> Server::run() {
 }
 
 Task<void> Server::serve(net::StreamPtr stream, bool allowed) {
-  Handler handler(api_, allowed);
+  std::unique_ptr<attest::Caller> caller;
+  if (allowed) caller = co_await attest::Caller::identify(*stream, attestor_, api_.clock);
+  Handler handler(api_, allowed, caller.get());
   static_cast<void>(
       co_await http::serve_http1(*stream, limits_, api_.clock, gate_, handler, "http"));
   --(allowed ? connections_ : strangers_);

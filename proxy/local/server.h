@@ -24,6 +24,7 @@ struct ServerDeps {
   Ledger& ledger;
   StatusLists* status;  ///< null: none are configured
   audit::Sink& audit;
+  attest::Attestor& attestor;
   WalletChanges& wallet_changes;
   fetch::Fetcher& fetcher;
   Clock& clock;
@@ -51,6 +52,7 @@ class Server {
   Holdings holdings_;
   Consent consent_;
   Api api_;
+  attest::Attestor& attestor_;
   std::vector<uid_t> allowed_;
   std::unique_ptr<net::BoundAddress> bound_;
   std::unique_ptr<net::Listener> listener_;

@@ -60,20 +60,20 @@ Checked<Signed> derive_from(const Held& held, const Wallet& wallet, Holdings& ho
 }  // namespace
 
 Task<Outcome<Signed>> delegate(Holdings& holdings, Rng& rng, const DelegationRequest& request,
-                               receipt::Seconds now) {
+                               const receipt::Selectors* asker, receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = holdings.wallet();
   CO_TRY(const std::vector<Held> candidates,
-         co_await holdings.candidates(*wallet, request.receipt, now));
+         co_await holdings.candidates(*wallet, request.receipt, asker, now));
   co_return first_that(candidates, request.tools, [&](const Held& held) {
     return derive_from(held, *wallet, holdings, rng, request, now);
   });
 }
 
 Task<Outcome<Signed>> attach(Holdings& holdings, Rng& rng, const AttachmentRequest& request,
-                             receipt::Seconds now) {
+                             const receipt::Selectors* asker, receipt::Seconds now) {
   const std::shared_ptr<const Wallet> wallet = holdings.wallet();
   CO_TRY(const std::vector<Held> candidates,
-         co_await holdings.candidates(*wallet, request.receipt, now));
+         co_await holdings.candidates(*wallet, request.receipt, asker, now));
   static const json::Document kNone = *json::Document::parse("{}");
   const json::Value& arguments = request.arguments != nullptr ? *request.arguments : kNone.root();
   const std::vector<std::string> audiences = {request.audience};

@@ -19,13 +19,14 @@ struct Signed {
 };
 
 /// A child of the receipt that was named, or of the narrowest one that admits it. Otherwise the
-/// refusal of the receipt that grants most of what was asked for.
+/// refusal of the receipt that grants most of what was asked for. `asker` as in
+/// Holdings::candidates.
 Task<Outcome<Signed>> delegate(Holdings& holdings, Rng& rng, const DelegationRequest& request,
-                               receipt::Seconds now);
+                               const receipt::Selectors* asker, receipt::Seconds now);
 
 /// The same for one call. Whether budgets suffice and conditions are met is for the place that it
 /// goes to, which counts.
 Task<Outcome<Signed>> attach(Holdings& holdings, Rng& rng, const AttachmentRequest& request,
-                             receipt::Seconds now);
+                             const receipt::Selectors* asker, receipt::Seconds now);
 
 }  // namespace mandated::local

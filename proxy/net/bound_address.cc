@@ -93,7 +93,9 @@ Result<Descriptor> bind_unix(const Address& address, const Endpoint& endpoint, m
   Descriptor socket = open_socket(AF_UNIX);
   // The file takes its mode from the socket's (unix(7)), so it never exists with a wider one; but
   // the umask may have taken away what others were to have.
-  if (!socket || ::fchmod(socket.get(), mode) != 0 ||
+  // Accepted sockets inherit it, so that each read can name who wrote (unix(7)).
+  if (!socket || !set_option(socket.get(), SOL_SOCKET, SO_PASSCRED, 1) ||
+      ::fchmod(socket.get(), mode) != 0 ||
       ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
       !set_file_mode(address.unix_path, mode) || ::listen(socket.get(), kBacklog) != 0) {
     return bind_failure(address, errno_text(errno));

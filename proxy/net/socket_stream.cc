@@ -1,11 +1,15 @@
 #include "proxy/net/socket_stream.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "proxy/net/socket.h"
@@ -23,6 +27,27 @@ stream_protocol protocol_of(int descriptor) {
   return {family, 0};
 }
 
+// Since Linux 6.5; C libraries are older.
+constexpr int kPeerPidfd = 77;
+
+bool names_writers(int descriptor) {
+  int on = 0;
+  socklen_t size = sizeof(on);
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_PASSCRED, &on, &size) == 0 && on != 0;
+}
+
+/// The process that wrote what was received; -1 where that is not said.
+pid_t writer_of(msghdr& message) {
+  for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
+       each = CMSG_NXTHDR(&message, each)) {
+    if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_CREDENTIALS) continue;
+    ucred writer{};
+    std::memcpy(&writer, CMSG_DATA(each), sizeof(writer));
+    return writer.pid;
+  }
+  return -1;
+}
+
 }  // namespace
 
 SocketStream::SocketStream(Clock& clock, Descriptor descriptor)
@@ -36,6 +61,8 @@ SocketStream::SocketStream(Clock& clock, Descriptor descriptor)
   if (!error) {
     descriptor.release();
     socket_.native_non_blocking(true, error);
+    const std::optional<PeerCredentials> peer = credentials();
+    if (peer && names_writers(socket_.native_handle())) writer_ = peer->process;
   } else {
     closed_ = true;  // out of memory for epoll's entry: the stream is dead from the start
   }
@@ -66,7 +93,39 @@ Result<void> SocketStream::connect_unix(const Endpoint& endpoint) {
               error == EAGAIN ? "its queue is full" : errno_text(error));
 }
 
+Task<Result<std::size_t>> SocketStream::read_with_writer(std::span<char> buffer) {
+  boost::system::error_code error;
+  while (!timed_out_ && !closed_ && !error) {
+    iovec piece{buffer.data(), buffer.size()};
+    // Room for the writer and nothing else: descriptors that came with the bytes are dropped.
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred))> control;
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t size =
+        ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (size >= 0) {
+      if (size > 0 && writer_of(message) != *writer_) foreign_writer_ = true;
+      // Through the event loop, as any read: a peer that never stops must not keep it.
+      co_await boost::asio::post(socket_.get_executor(), use_task);
+      if (timed_out_ || closed_) co_return failure(error);
+      co_return static_cast<std::size_t>(size);
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      error.assign(errno, boost::system::system_category());
+      break;
+    }
+    co_await socket_.async_wait(boost::asio::socket_base::wait_read,
+                                boost::asio::redirect_error(use_task, error));
+  }
+  co_return failure(error);
+}
+
 Task<Result<std::size_t>> SocketStream::read_some(std::span<char> buffer) {
+  if (writer_) co_return co_await read_with_writer(buffer);
   boost::system::error_code error;
   const std::size_t size =
       co_await socket_.async_read_some(boost::asio::buffer(buffer.data(), buffer.size()),
@@ -132,7 +191,19 @@ std::optional<PeerCredentials> SocketStream::credentials() {
       size != sizeof(found) || found.uid == kNobody) {
     return std::nullopt;
   }
-  return PeerCredentials{found.uid, found.pid};
+  return PeerCredentials{found.uid, found.pid, found.gid};
+}
+
+int SocketStream::open_peer_process() {
+  const std::optional<PeerCredentials> peer = credentials();
+  if (!peer) return -1;
+  int process = -1;
+  socklen_t size = sizeof(process);
+  if (::getsockopt(socket_.native_handle(), SOL_SOCKET, kPeerPidfd, &process, &size) == 0) {
+    return process;
+  }
+  if (errno != ENOPROTOOPT || peer->process <= 0) return -1;
+  return static_cast<int>(::syscall(SYS_pidfd_open, peer->process, 0U));
 }
 
 StreamPtr make_socket_stream(Clock& clock, int descriptor) {

@@ -23,10 +23,14 @@ class SocketStream final : public Stream {
   void set_deadline(Clock::Time deadline) override;
   void close() override;
   std::optional<PeerCredentials> credentials() override;
+  int open_peer_process() override;
+  bool has_foreign_writer() const override { return foreign_writer_; }
 
  private:
   Failure failure(const boost::system::error_code& error) const;
   Result<void> connect_unix(const Endpoint& endpoint);
+  /// read_some where the system names the writer of what is read (SO_PASSCRED).
+  Task<Result<std::size_t>> read_with_writer(std::span<char> buffer);
   /// Sends what the socket takes now: 0 when it is full.
   Result<std::size_t> send_now(std::string_view bytes);
 
@@ -34,6 +38,8 @@ class SocketStream final : public Stream {
   Watchdog watchdog_;
   bool timed_out_ = false;
   bool closed_ = false;
+  std::optional<pid_t> writer_;  // who alone should write; nullopt: nobody says who does
+  bool foreign_writer_ = false;
 };
 
 }  // namespace mandated::net

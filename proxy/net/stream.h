@@ -19,6 +19,7 @@ namespace mandated::net {
 struct PeerCredentials {
   uid_t user = 0;
   pid_t process = 0;  ///< 0: one of another PID namespace
+  gid_t group = 0;
   bool operator==(const PeerCredentials&) const = default;
 };
 
@@ -47,6 +48,14 @@ class Stream {
 
   /// Of a Unix socket (SO_PEERCRED); nullopt where the system vouches for nobody.
   virtual std::optional<PeerCredentials> credentials() { return std::nullopt; }
+
+  /// A pidfd (pidfd_open(2)) of the very process that connected, which the caller closes; -1 where
+  /// there is none any more, or the system vouches for nobody.
+  virtual int open_peer_process() { return -1; }
+
+  /// Whether any of the bytes that were read came from another process than the one that connected:
+  /// a socket can be inherited and passed on. Asked of accepted Unix sockets; false elsewhere.
+  virtual bool has_foreign_writer() const { return false; }
 };
 using StreamPtr = std::unique_ptr<Stream>;
 

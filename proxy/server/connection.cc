@@ -137,7 +137,12 @@ Task<Result<void>> serve_plain(Worker& worker, const config::Listener& listener,
   const Worker::Live live(worker, *stream);
   identity::PeerIdentity peer;
   peer.proof = identity::PeerIdentity::Proof::kLocalSocket;
-  const Connection connection{listener, std::move(peer)};
+  std::unique_ptr<attest::Caller> caller;
+  if (attest::Attestor* const attestor = worker.shared().attestor) {
+    caller = co_await attest::Caller::identify(*stream, *attestor, worker.clock());
+  }
+  const Connection connection{listener, std::move(peer), Clock::WallTime::max(),
+                              Clock::WallTime::max(), caller.get()};
   if (listener.is_stdio()) {
     const Result<void> ended = co_await serve_lines(worker, connection, *stream);
     worker.shared().stop();

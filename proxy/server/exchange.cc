@@ -82,6 +82,7 @@ class Run {
   Task<http::Response> understand();
   Task<http::Response> pass_through();
   Task<http::Response> decide_and_forward();
+  Task<std::optional<http::Response>> know_instance();
   Task<http::Response> forward(Permit permit);
   Task<Result<http::Response>> narrow(http::Response response);
   Task<Result<http::Response>> hold(http::Response response);
@@ -285,6 +286,8 @@ Task<http::Response> Run::decide_and_forward() {
     stream_.close_connection_after();  // so that the next call comes with another
     co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
   }
+  std::optional<http::Response> unknown = co_await know_instance();
+  if (unknown) co_return std::move(*unknown);
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
   if (const Deny* deny = std::get_if<Deny>(&decision)) {
     const receipt::Refusal& refusal = deny->refusal;
@@ -304,6 +307,35 @@ Task<http::Response> Run::decide_and_forward() {
   }
   permitted_ = true;
   co_return co_await forward(std::move(std::get<Permit>(decision)));
+}
+
+// Which process calls, asked anew for each call: it can have become another program, or have passed
+// its end of the socket on. Where callers are listed, one that is not, or cannot be told, ends
+// here.
+Task<std::optional<http::Response>> Run::know_instance() {
+  std::string why = "The process that calls cannot be told.";
+  if (connection_.caller != nullptr) {
+    Result<identity::InstancePtr> instance = co_await connection_.caller->now();
+    if (instance) {
+      exchange_.caller.instance = std::move(*instance);
+      why = "The process that calls is not one of the listener's allowed callers.";
+    } else {
+      stream_.close_connection_after();  // nothing of it can be believed any more
+      log::warn("connection.caller_changed",
+                {{"listener", connection_.listener.name}, {"why", instance.error().text}});
+      why = "Not the process that opened this connection: " + instance.error().text + ".";
+    }
+  }
+  const std::vector<config::AllowedCaller>& allowed = connection_.listener.allowed_callers;
+  if (allowed.empty() || attest::is_among(allowed, exchange_.caller.instance.get())) {
+    co_return std::nullopt;
+  }
+  receipt::Refusal refusal;
+  refusal.code = receipt::Code::kWrongInstance;
+  refusal.tool = exchange_.call.tool;
+  refusal.sentence = std::move(why);
+  http::Response answer = refused(call(), refusal);
+  co_return co_await refuse_early(std::move(answer), "wrong_instance", refusal.sentence);
 }
 
 Task<http::Response> Run::forward(Permit permit) {
@@ -460,6 +492,11 @@ audit::Record Run::describe() const {
 // What the decision was about; the outcome names it by the exchange.
 void Run::describe_call(audit::Record& record) const {
   const protocol::Call& call = exchange_.call;
+  if (const identity::InstancePtr& instance = exchange_.caller.instance) {
+    record.caller_executable = instance->executable;
+    record.caller_sha256 = instance->executable_sha256;
+    record.caller_pid = instance->process;
+  }
   if (call.arguments != nullptr) {
     record.arguments_hash = audit::arguments_hash(*call.arguments);
     if (worker_.config().audit.arguments == config::AuditArguments::kFull) {

@@ -128,6 +128,7 @@ class Process {
   WalletChanges wallet_changes_ = 0;
   std::vector<std::unique_ptr<Thread>> threads_;  // before all that has timers on their contexts
   std::unique_ptr<StatusWatch> status_;           // null: none is configured
+  std::unique_ptr<attest::Attestor> attestor_;
   std::unique_ptr<audit::Log> audit_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Replays> replays_;
@@ -172,6 +173,7 @@ Result<void> Process::start() {
                                    options_.testing_clock_offset));
   }
   CHECK(open_identity());
+  attestor_ = std::make_unique<attest::Attestor>();
   upstream::SessionSeal::Key session_key{};
   home().rng.fill(session_key);
   shared_ =
@@ -179,6 +181,7 @@ Result<void> Process::start() {
                                ledger_.get(), *approvals_, session_key, std::move(web_roots),
                                status_ ? &status_->lists() : nullptr, tls::make_ticket_secret());
   if (first_snapshot_) shared_->own_spiffe_id = first_snapshot_->svid->id.text();
+  shared_->attestor = attestor_.get();
   shared_->stop = [this] { signals_context_.stop(); };
   CHECK(make_bridges());
   CHECK(make_workers());
@@ -329,8 +332,9 @@ Result<void> Process::open_local_api() {
       fetch::make_fetcher(*home().dialer, home().clock, *home_gate_, shared_->web_roots);
   TRY(local_, local::Server::open({config_, anchors_.roots, receipt_limits(config_.receipts.limits),
                                    home().worker->server_limits(), home().worker->ledger(),
-                                   shared_->status, *audit_, wallet_changes_, *local_fetcher_,
-                                   home().clock, home().rng, *home_gate_, shared_->own_spiffe_id}));
+                                   shared_->status, *audit_, *attestor_, wallet_changes_,
+                                   *local_fetcher_, home().clock, home().rng, *home_gate_,
+                                   shared_->own_spiffe_id}));
   home_gate_->spawn(local_->run());
   return {};
 }

@@ -230,7 +230,11 @@ tl::expected<BoringContext::Peer, BoringContext::Refusal> BoringContext::verify_
     return tl::unexpected(Refusal{SSL_AD_ACCESS_DENIED, HandshakeFailure::kNotAllowed,
                                   peer->id.text() + " is not among the allowed peers"});
   }
-  return Peer{{identity::PeerIdentity::Proof::kX509Svid, peer->id.text()}, peer->expires};
+  identity::PeerIdentity who;
+  who.proof = identity::PeerIdentity::Proof::kX509Svid;
+  who.spiffe_id = peer->id.text();
+  who.key = std::move(peer->key);
+  return Peer{std::move(who), peer->expires};
 }
 
 std::string_view to_string(HandshakeFailure failure) {

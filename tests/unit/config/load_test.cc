@@ -293,6 +293,21 @@ INSTANTIATE_TEST_SUITE_P(
                "Unix sockets only"},
         Change{"    tls: none\n", "    tls: none\n    allow_tls12: true\n",
                "m.yaml:12:18: /listeners/1/allow_tls12: goes with tls: mtls only"},
+        Change{"    address: 0.0.0.0:9443\n",
+               "    address: 0.0.0.0:9443\n    allowed_callers: [{uid: 1}]\n",
+               "m.yaml:9:22: /listeners/0/allowed_callers: goes with a Unix socket and tls: none "
+               "only"},
+        Change{"    tls: none\n", "    tls: none\n    allowed_callers: [{}]\n",
+               "m.yaml:12:23: /listeners/1/allowed_callers/0: expected at least one member"},
+        Change{"    tls: none\n", "    tls: none\n    allowed_callers: [{path: bin/a}]\n",
+               "m.yaml:12:30: /listeners/1/allowed_callers/0/path: expected an absolute path"},
+        Change{
+            "    tls: none\n", "    tls: none\n    allowed_callers: [{sha256: ABCD}]\n",
+            "m.yaml:12:32: /listeners/1/allowed_callers/0/sha256: expected 64 hexadecimal digits "
+            "in lower case"},
+        Change{"proof: required,", "proof: required, instance_vouchers: [spiffe://a.org/x],",
+               "m.yaml:24:66: /routes/1/mandate/instance_vouchers: needs an mtls listener: "
+               "elsewhere the peer is not known"},
         Change{"address: unix:run/local.sock", "address: 0.0.0.0:9443\n    tls: mtls",
                "m.yaml:12:5: /listeners/1/tls: stands here for the second time; first in line 11"},
         Change{
@@ -697,6 +712,29 @@ TEST(LocalApi, Refused) {
   ASSERT_FALSE(inbound);
   EXPECT_THAT(to_string(inbound.error()),
               testing::HasSubstr("/local_api: goes with role: outbound"));
+}
+
+TEST(AllowedCallers, AreSelectors) {
+  const std::string sha256(64, 'a');
+  const std::string callers =
+      "allowed_callers: [{uid: 1000, gid: 4294967294, path: /usr/bin/a, sha256: " + sha256 +
+      "}, {cgroup: /a.slice, container_id: " + sha256 + ", pod_uid: p}]";
+  const config::AllowedCaller first = {{"unix:uid", "1000"},
+                                       {"unix:gid", "4294967294"},
+                                       {"unix:path", "/usr/bin/a"},
+                                       {"unix:sha256", sha256}};
+  const config::AllowedCaller second = {
+      {"unix:cgroup", "/a.slice"}, {"container:id", sha256}, {"k8s:pod-uid", "p"}};
+  std::string text = kGood;
+  text.replace(text.find("    tls: none\n"), 14, "    tls: none\n    " + callers + "\n");
+  const Loaded loaded = load_text("m.yaml", text);
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_THAT(loaded->listeners[1].allowed_callers, testing::ElementsAre(first, second));
+  EXPECT_TRUE(loaded->listeners[0].allowed_callers.empty());
+  const Loaded local = load_text("m.yaml", outbound("{mode: attach}", kHttps, kWallet) +
+                                               "local_api: {socket: s, " + callers + "}\n");
+  ASSERT_TRUE(local) << to_string(local.error());
+  EXPECT_THAT(local->local_api->allowed_callers, testing::ElementsAre(first, second));
 }
 
 TEST(Identity, IsNeededByMtlsAndHttps) {

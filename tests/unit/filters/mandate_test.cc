@@ -358,5 +358,47 @@ TEST_F(BudgetTest, TheWalletsNextReceiptIsTakenWhenOneIsSpent) {
   EXPECT_EQ(call(0), "budget_spent");
 }
 
+// A receipt for one instance: the local process that calls, whether it brings the receipt or the
+// wallet gives it; from afar, what a proxy that was named says by passing the call on.
+TEST_F(MandateTest, AReceiptForOneInstancePassesFromIt) {
+  receipt::Grant grant = call_.grant();
+  grant.mandate_json =
+      R"({"holder":"spiffe://test.example/agent/x","instance":{"unix:sha256":"aa","unix:uid":"7"}})";
+  const std::vector<std::string> tokens = {
+      *receipt::issue_root(grant, "https://alice.test.example", call_.person)};
+  const auto instance = [](const char* sha256) {
+    auto made = std::make_shared<identity::Instance>();
+    made->selectors = {{"unix:uid", "7"}, {"unix:sha256", sha256}, {"unix:pid", "12"}};
+    return made;
+  };
+  struct Case {
+    identity::InstancePtr instance;
+    std::vector<std::string> vouchers;
+    const char* code;
+  };
+  const Case cases[] = {
+      {instance("aa"), {}, "pass"},
+      {instance("ab"), {}, "wrong_instance"},
+      {nullptr, {}, "wrong_instance"},
+      {nullptr, {"spiffe://test.example/agent/*"}, "pass"},
+      {nullptr, {"spiffe://test.example/other/*"}, "wrong_instance"},
+  };
+  for (const Case& each : cases) {
+    call_.route.mandate.instance_vouchers = each.vouchers;
+    Exchange exchange = call_.exchange();
+    exchange.caller.instance = each.instance;
+    call_.attach(exchange, tokens);
+    EXPECT_EQ(decide(exchange), each.code);
+  }
+  call_.route.mandate.instance_vouchers.clear();
+  call_.give_wallet({{"a", tokens}});
+  filter_.reset();
+  for (const char* sha256 : {"aa", "ab"}) {
+    Exchange exchange = call_.exchange();
+    exchange.caller.instance = instance(sha256);
+    EXPECT_EQ(decide(exchange), sha256 == std::string("aa") ? "pass" : "wrong_instance");
+  }
+}
+
 }  // namespace
 }  // namespace mandated

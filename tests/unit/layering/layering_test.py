@@ -22,6 +22,7 @@ ROWS = [
     ["filters/status"],
     ["proxy/net"],
     ["proxy/identity"],
+    ["proxy/attest"],
     ["proxy/tls"],
     ["proxy/http"],
     ["proxy/fetch", "proxy/valkey", "proxy/workload_api"],
@@ -46,7 +47,7 @@ ONLY = {
 
 # A third party's header and the places that may know it.
 HOMES = {
-    r"openssl/": ["proxy/tls/", "proxy/identity/", "filters/receipt/", "proxy/base/random.cc",
+    r"openssl/": ["proxy/tls/", "proxy/identity/", "proxy/attest/", "filters/receipt/", "proxy/base/random.cc",
                   "proxy/upstream/session_seal.cc", "proxy/audit/"],
     r"nghttp2/": ["proxy/http/"],
     r"(workloadapi\.pb\.h|google/protobuf/)": ["proxy/workload_api/"],

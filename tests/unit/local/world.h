@@ -174,7 +174,7 @@ class LocalTest : public testing::Test {
     done = true;
   }
   Answered run(FakeStream& stream, bool allowed = true) {
-    Handler handler(*api_, allowed);
+    Handler handler(*api_, allowed, nullptr);
     bool done = false;
     gate_.spawn(mark_done(handler.handle(stream), done));
     EXPECT_TRUE(clock_.run_until([&] { return done; }, std::chrono::seconds(10)));
