@@ -108,6 +108,9 @@ struct Metrics::Families {
   Counter audit_failures{
       counters(registry, "mandated_audit_failures_total", "Records that could not be written.")
           .Add({})};
+  Counter receipt_clones{counters(registry, "mandated_receipt_clones_total",
+                                  "Receipts seen in use by two instances at once")
+                             .Add({})};
   Counter status_failures{counters(registry, "mandated_status_fetch_failures_total",
                                    "Fetches of status lists that gave none that could be used.")
                               .Add({})};
@@ -187,6 +190,7 @@ const Counter& Metrics::receipt_cache_hits() const { return families_->cache_hit
 const Counter& Metrics::receipt_cache_misses() const { return families_->cache_misses; }
 const Histogram& Metrics::audit_append() const { return families_->audit_append; }
 const Counter& Metrics::audit_failures() const { return families_->audit_failures; }
+const Counter& Metrics::receipt_clones() const { return families_->receipt_clones; }
 const Counter& Metrics::status_failures() const { return families_->status_failures; }
 void Metrics::status_lists(std::size_t held, double oldest_seconds) {
   families_->status_lists.Add({}).Set(static_cast<double>(held));

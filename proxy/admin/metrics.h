@@ -115,6 +115,7 @@ class Metrics {
   const Counter& receipt_cache_misses() const;
   const Histogram& audit_append() const;
   const Counter& audit_failures() const;
+  const Counter& receipt_clones() const;   ///< mandated_receipt_clones_total
   const Counter& status_failures() const;  ///< mandated_status_fetch_failures_total
   /// mandated_status_lists, mandated_status_oldest_seconds: absent before the first call.
   void status_lists(std::size_t held, double oldest_seconds);

@@ -89,10 +89,22 @@ std::string arguments_hash(const json::Value& arguments) {
   return hash(json::canonical(arguments));
 }
 
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::kDecision:
+      return "decision";
+    case Phase::kOutcome:
+      return "outcome";
+    case Phase::kAlert:
+      return "alert";
+  }
+  return "outcome";
+}
+
 std::string serialize(const Record& record) {
   Line line;
   line.text("time", time_text(record.time));
-  line.text("phase", record.phase == Phase::kDecision ? "decision" : "outcome");
+  line.text("phase", to_string(record.phase));
   line.text("exchange", record.exchange);
   line.text("role", record.role);
   line.text("route", record.route);
@@ -112,6 +124,7 @@ std::string serialize(const Record& record) {
   line.text("intent", record.intent);
   line.text("ticket", record.ticket);
   line.texts("approved_by", record.approved_by);
+  line.texts("instances", record.instances);
   line.text("verdict", record.permit ? "permit" : "deny");
   if (record.refusal) line.refusal(*record.refusal);
   line.text("upstream", record.upstream);

@@ -15,8 +15,10 @@
 namespace mandated::audit {
 
 /// A decision is written before the call is let out, the outcome when it is over. A call that ended
-/// before anything could be decided (bad TLS, bad HTTP) has an outcome only.
-enum class Phase : std::uint8_t { kDecision, kOutcome };
+/// before anything could be decided (bad TLS, bad HTTP) has an outcome only. An alert is about a
+/// call that was permitted, and should be looked at.
+enum class Phase : std::uint8_t { kDecision, kOutcome, kAlert };
+std::string_view to_string(Phase phase);
 
 struct Refusal {
   std::string code;
@@ -49,6 +51,7 @@ struct Record {
   std::string intent;
   std::string ticket;                    ///< of the question that people answered with yes
   std::vector<std::string> approved_by;  ///< thumbprints (RFC 7638) of the keys that signed it
+  std::vector<std::string> instances;    ///< of an alert: who use the receipt at once
   bool permit = false;
   std::optional<Refusal> refusal;
   std::string upstream;

@@ -83,6 +83,7 @@ class Run {
   Task<http::Response> pass_through();
   Task<http::Response> decide_and_forward();
   Task<std::optional<http::Response>> know_instance();
+  void watch_for_clones();
   Task<http::Response> forward(Permit permit);
   Task<Result<http::Response>> narrow(http::Response response);
   Task<Result<http::Response>> hold(http::Response response);
@@ -306,6 +307,7 @@ Task<http::Response> Run::decide_and_forward() {
     co_return failed(call(), recorded.error());
   }
   permitted_ = true;
+  watch_for_clones();
   co_return co_await forward(std::move(std::get<Permit>(decision)));
 }
 
@@ -336,6 +338,26 @@ Task<std::optional<http::Response>> Run::know_instance() {
   refusal.sentence = std::move(why);
   http::Response answer = refused(call(), refusal);
   co_return co_await refuse_early(std::move(answer), "wrong_instance", refusal.sentence);
+}
+
+// A receipt that two instances use at once: both are named, and nothing is refused, since each may
+// be in its right.
+void Run::watch_for_clones() {
+  if (exchange_.call.is_discovery || exchange_.chains.size() != 1) return;
+  const std::string& receipt = exchange_.chains.front()->digest();
+  std::optional<attest::Clones::Alert> alert =
+      worker_.shared().clones.note(receipt, exchange_.caller, worker_.clock().now());
+  if (!alert) return;
+  worker_.shared().metrics.receipt_clones().add();
+  log::warn("receipt.used_by_two", {{"receipt", receipt},
+                                    {"instance", alert->returned},
+                                    {"other", alert->other},
+                                    {"exchange", exchange_.id}});
+  audit::Record record = describe();
+  describe_call(record);
+  record.phase = audit::Phase::kAlert;
+  record.instances = {std::move(alert->returned), std::move(alert->other)};
+  worker_.gate().spawn(record_outcome(worker_, std::move(record)));
 }
 
 Task<http::Response> Run::forward(Permit permit) {

@@ -16,6 +16,7 @@
 #include "filters/chain.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/attest/attestor.h"
+#include "proxy/attest/clones.h"
 #include "proxy/audit/record.h"
 #include "proxy/base/gate.h"
 #include "proxy/base/random.h"
@@ -47,6 +48,7 @@ struct Shared {
   std::atomic<std::size_t> buffered_bytes{0};  ///< of bodies held whole, in all workers
   std::atomic<std::size_t> connections{0};
   attest::Attestor* attestor = nullptr;  ///< null: no local process is told
+  attest::Clones clones{};
   std::string own_spiffe_id{};         ///< empty where there is no identity
   std::function<void()> stop = [] {};  ///< asks for the end of the process
 };

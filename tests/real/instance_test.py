@@ -148,6 +148,27 @@ class Instances(World):
         answer = self.run_curl("--unix-socket", api, "http://localhost/receipts")
         self.assertEqual(len(answer["receipts"]), 1)
 
+    def test_a_receipt_that_two_processes_use_raises_an_alert_with_both(self):
+        proxy = self.start_unix({})
+        ours = UnixClient(self.socket)
+        self.addCleanup(ours.close)
+        script = ("import sys\nfrom instance_test import UnixClient, code_of\n"
+                  "print(code_of(UnixClient(sys.argv[1]).call()), flush=True)\ninput()")
+        other = subprocess.Popen([sys.executable, "-c", script, self.socket], stdin=subprocess.PIPE, text=True,
+                                 stdout=subprocess.PIPE, cwd=pathlib.Path(__file__).parent)
+        self.addCleanup(other.communicate, "\n")
+        self.assertEqual(code_of(ours.call()), "allowed")
+        self.assertEqual(other.stdout.readline().strip(), "allowed")
+        self.assertEqual(proxy.metric("mandated_receipt_clones_total"), 0)
+        self.assertEqual(code_of(ours.call()), "allowed")  # a suspicion refuses nothing
+        found = self.wait_records(lambda records: any(one["phase"] == "alert" for one in records), "outbound")
+        alert = [one for one in found if one["phase"] == "alert"][0]
+        self.assertEqual([name.split(" (")[0] for name in alert["instances"]],
+                         [f"process {os.getpid()}", f"process {other.pid}"])
+        self.assertEqual(alert["receipt"], [one["receipt"] for one in found if one["phase"] == "decision"][0])
+        self.assertEqual(proxy.metric("mandated_receipt_clones_total"), 1)
+        self.assert_verifies("outbound")
+
     def test_from_afar_a_named_proxy_vouches(self):
         mandate = {"instance": {"unix:sha256": sha256(PYTHON)}}
         for vouchers, expected in ((None, "wrong_instance"), ([AGENT], "allowed")):

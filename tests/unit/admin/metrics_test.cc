@@ -61,6 +61,7 @@ TEST_F(MetricsTest, EverySeries) {
   metrics_.workload_api_connected(true);
   metrics_.peer_accepted("test.example");
   metrics_.status_failures().add(2);
+  metrics_.receipt_clones().add();
   metrics_.status_lists(3, 42);
 
   for (const char* line :
@@ -86,6 +87,7 @@ TEST_F(MetricsTest, EverySeries) {
         "mandated_workload_api_connected 1",
         "mandated_peers_total{trust_domain=\"test.example\"} 1",
         "mandated_status_fetch_failures_total 2",
+        "mandated_receipt_clones_total 1",
         "mandated_status_lists 3",
         "mandated_status_oldest_seconds 42",
         R"(mandated_build_info{boost="1.81",boringssl="b",nghttp2="n",version="0.1.0"} 1)"})
