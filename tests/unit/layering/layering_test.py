@@ -53,6 +53,7 @@ HOMES = {
     r"(workloadapi\.pb\.h|google/protobuf/)": ["proxy/workload_api/"],
     r"sqlite3": ["filters/budget/"],
     r"hiredis/": ["proxy/valkey/"],
+    r"cbor/": ["proxy/attest/"],
     r"yaml-cpp/": ["config/"],
     r"valijson/": ["config/"],
     r"prometheus/": ["proxy/admin/"],
