@@ -65,12 +65,25 @@ using AllowedCaller = std::map<std::string, std::string>;
 
 enum class ListenerTls : std::uint8_t { kNone, kMtls };
 
+/// How a Workload Identity Token's key is proven: a Workload Proof Token, or a signature over the
+/// request.
+enum class WimseMethod : std::uint8_t { kToken, kSignature, kAny };
+
+/// Who calls, where TLS was ended before us.
+struct ListenerWimse {
+  bool required = true;  ///< false: a call may come without, from whoever the SVID names
+  WimseMethod method = WimseMethod::kAny;
+  std::vector<std::string> audiences;  ///< what proofs may be made out to; not empty
+  std::vector<std::string> carriers;   ///< SPIFFE IDs that bring calls of others over mTLS
+};
+
 struct Listener {
   std::string name;
   std::string address;  ///< net::Address::parse takes it, or "stdio:"
   ListenerTls tls = ListenerTls::kMtls;
   bool allow_tls12 = false;
   std::vector<AllowedCaller> allowed_callers;  ///< empty: any that reaches it
+  std::optional<ListenerWimse> wimse;
 
   /// Whoever started the process is its only client, by standard input and output (MCP over stdio).
   bool is_stdio() const { return address == "stdio:"; }
@@ -126,6 +139,13 @@ struct Restart {
   Duration backoff_max = seconds(30);
 };
 
+/// Who we are, to an upstream behind something that ends TLS. Never kAny.
+struct UpstreamWimse {
+  WimseMethod method = WimseMethod::kToken;
+  /// An origin that the path is added to, or all of it; empty: the URI that the request goes to.
+  std::string audience;
+};
+
 /// Reached by HTTP (`url`) or started and spoken to over stdio (`command`): exactly one is set.
 struct Upstream {
   std::string name;
@@ -139,6 +159,7 @@ struct Upstream {
   std::vector<std::string> spiffe_ids;  ///< who must be there; non-empty when tls
   HttpVersion http_version = HttpVersion::kAuto;
   ReceiptForwarding receipts = ReceiptForwarding::kStrip;
+  std::optional<UpstreamWimse> wimse;
   Pool pool;
 
   std::vector<std::string> command;

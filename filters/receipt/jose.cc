@@ -24,7 +24,8 @@ Checked<std::optional<KeyType>> read_algorithm(const json::Value& header, TokenK
 
 Checked<void> check_type(const json::Value& header, TokenKind kind) {
   const json::Value* type = header.find("typ");
-  const bool loose = kind != TokenKind::kStatusList && kind != TokenKind::kApproval;
+  const bool loose =
+      kind == TokenKind::kRoot || kind == TokenKind::kReceipt || kind == TokenKind::kProof;
   if (type == nullptr && loose) return {};
   if (type != nullptr && type->is_string() &&
       (type->string() == type_name(kind) || (loose && type->string() == "JWT")))
@@ -72,6 +73,10 @@ std::string_view type_name(TokenKind kind) {
       return "delegation-proof+jwt";
     case TokenKind::kApproval:
       return "delegation-approval+jwt";
+    case TokenKind::kWorkloadIdentity:
+      return "wit+jwt";
+    case TokenKind::kWorkloadProof:
+      return "wpt+jwt";
     case TokenKind::kStatusList:
       break;
   }

@@ -1,6 +1,6 @@
 // Compact JWS (RFC 7515) as receipts and proofs use it: three segments, a protected header that
 // cannot choose its own key, and nothing parsed that is not needed. Internal to the
-// engine and to filters/status.
+// engine, to filters/status, proxy/identity and proxy/wimse.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,17 @@
 namespace mandated::receipt {
 
 /// Keeps tokens apart: the `typ` and the algorithms that each may carry (profile section 1); an
-/// approval and a status list (draft-ietf-oauth-status-list section 5.1) must carry their own.
-enum class TokenKind : std::uint8_t { kRoot, kReceipt, kProof, kApproval, kStatusList };
+/// approval, a status list (draft-ietf-oauth-status-list section 5.1) and the tokens of WIMSE must
+/// carry their own.
+enum class TokenKind : std::uint8_t {
+  kRoot,
+  kReceipt,
+  kProof,
+  kApproval,
+  kStatusList,
+  kWorkloadIdentity,
+  kWorkloadProof
+};
 
 /// Views into the compact form.
 struct Segments {

@@ -2,10 +2,12 @@
 // P-256 keys are decoded and checked to lie on the curve once.
 #include "filters/receipt/key.h"
 
+#include <openssl/bytestring.h>
 #include <openssl/curve25519.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/ecdsa.h>
+#include <openssl/evp.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 
@@ -63,6 +65,13 @@ bssl::UniquePtr<EC_KEY> ec_public_key(std::string_view x, std::string_view y) {
   return key;
 }
 
+// All of a SubjectPublicKeyInfo that stands before the key: DER leaves no choice.
+constexpr std::string_view kEd25519Prefix("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", 12);
+constexpr std::string_view kP256Prefix(
+    "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01"
+    "\x07\x03\x42\x00\x04",
+    27);
+
 }  // namespace
 
 struct PublicKey::Body {
@@ -116,18 +125,14 @@ Checked<PublicKey> PublicKey::from_jwk(const json::Value& jwk) {
   return key;
 }
 
-// DER leaves no choice, so all that stands before the key is constant.
 Checked<PublicKey> PublicKey::from_spki(std::string_view der) {
-  constexpr std::string_view kEd25519("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", 12);
-  constexpr std::string_view kP256(
-      "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01"
-      "\x07\x03\x42\x00\x04",
-      27);
   PublicKey key;
-  if (der.starts_with(kEd25519) && der.size() == kEd25519.size() + kCoordinateSize) {
-    key.body_ = Body::make(KeyType::kEd25519, Coordinate(std::string(der.substr(kEd25519.size()))));
-  } else if (der.starts_with(kP256) && der.size() == kP256.size() + 2 * kCoordinateSize) {
-    const std::string_view point = der.substr(kP256.size());
+  if (der.starts_with(kEd25519Prefix) && der.size() == kEd25519Prefix.size() + kCoordinateSize) {
+    key.body_ =
+        Body::make(KeyType::kEd25519, Coordinate(std::string(der.substr(kEd25519Prefix.size()))));
+  } else if (der.starts_with(kP256Prefix) &&
+             der.size() == kP256Prefix.size() + 2 * kCoordinateSize) {
+    const std::string_view point = der.substr(kP256Prefix.size());
     key.body_ =
         Body::make(KeyType::kP256, Coordinate(std::string(point.substr(0, kCoordinateSize))),
                    Coordinate(std::string(point.substr(kCoordinateSize))));
@@ -135,6 +140,15 @@ Checked<PublicKey> PublicKey::from_spki(std::string_view der) {
   if (key.body_ == nullptr)
     return refuse(Code::kMalformed, "The key is neither an Ed25519 nor a P-256 public key in DER.");
   return key;
+}
+
+Checked<PublicKey> PublicKey::from_handle(const evp_pkey_st* handle) {
+  bssl::ScopedCBB der;
+  if (handle == nullptr || CBB_init(der.get(), 128) != 1 ||
+      EVP_marshal_public_key(der.get(), handle) != 1 || CBB_flush(der.get()) != 1) {
+    return refuse(Code::kMalformed, "The key cannot be written out.");
+  }
+  return from_spki({reinterpret_cast<const char*>(CBB_data(der.get())), CBB_len(der.get())});
 }
 
 KeyType PublicKey::type() const { return body_->type; }
@@ -165,6 +179,11 @@ bool PublicKey::verify_as_passkey(std::string_view message, std::string_view sig
 const std::string& PublicKey::thumbprint() const { return body_->thumbprint; }
 
 std::string PublicKey::jwk() const { return body_->jwk; }
+
+std::string PublicKey::spki() const {
+  const bool p256 = body_->type == KeyType::kP256;
+  return std::string(p256 ? kP256Prefix : kEd25519Prefix).append(body_->x).append(body_->y);
+}
 
 struct PrivateKey::Body {
   PublicKey public_key;
@@ -264,6 +283,33 @@ Checked<PrivateKey> PrivateKey::from_jwk(const json::Value& jwk) {
   }
   if (!matches)
     return refuse(Code::kMalformed, "The key's public part does not belong to its private part.");
+  PrivateKey key;
+  key.body_ = std::move(body);
+  return key;
+}
+
+Checked<PrivateKey> PrivateKey::from_handle(const evp_pkey_st* handle) {
+  auto body = std::make_shared<Body>();
+  body->secret.resize(kCoordinateSize);
+  auto* const secret = reinterpret_cast<std::uint8_t*>(body->secret.data());
+  const EC_KEY* const ec = handle != nullptr ? EVP_PKEY_get0_EC_KEY(handle) : nullptr;
+  if (ec != nullptr && EC_GROUP_get_curve_name(EC_KEY_get0_group(ec)) == NID_X9_62_prime256v1 &&
+      EC_KEY_get0_private_key(ec) != nullptr &&
+      EC_KEY_priv2oct(ec, secret, kCoordinateSize) == kCoordinateSize) {
+    body->ec = ec_private_key(body->secret);
+    auto [x, y] = coordinates(body->ec.get());
+    body->public_key.body_ = PublicKey::Body::make(KeyType::kP256, std::move(x), std::move(y));
+  } else {
+    std::size_t size = kCoordinateSize;
+    if (handle == nullptr || EVP_PKEY_id(handle) != EVP_PKEY_ED25519 ||
+        EVP_PKEY_get_raw_private_key(handle, secret, &size) != 1) {
+      return refuse(Code::kMalformed, "The key is neither an Ed25519 nor a P-256 private key.");
+    }
+    std::array<std::uint8_t, ED25519_PUBLIC_KEY_LEN> public_bytes{};
+    ED25519_keypair_from_seed(public_bytes.data(), body->expanded.data(), secret);
+    body->public_key.body_ =
+        PublicKey::Body::make(KeyType::kEd25519, Coordinate(text_of(public_bytes)));
+  }
   PrivateKey key;
   key.body_ = std::move(body);
   return key;

@@ -12,6 +12,9 @@
 #include "filters/receipt/refusal.h"
 #include "proxy/json/json.h"
 
+// From <openssl/base.h>, for keys that come from proxy/identity.
+struct evp_pkey_st;
+
 namespace mandated::receipt {
 
 enum class KeyType : std::uint8_t { kEd25519, kP256 };
@@ -27,6 +30,9 @@ class PublicKey {
   /// form that RFC 8410 and RFC 5480 have for these keys, uncompressed. kMalformed for any other.
   static Checked<PublicKey> from_spki(std::string_view der);
 
+  /// The public part of a key. kMalformed for other kinds of keys.
+  static Checked<PublicKey> from_handle(const evp_pkey_st* handle);
+
   KeyType type() const;
   /// The JWS `alg` that goes with this key: "EdDSA" or "ES256".
   std::string_view algorithm() const;
@@ -37,6 +43,8 @@ class PublicKey {
   bool verify_as_passkey(std::string_view message, std::string_view signature) const;
   /// SHA-256 JWK thumbprint (RFC 7638), base64url.
   const std::string& thumbprint() const;
+  /// The SubjectPublicKeyInfo that from_spki reads.
+  std::string spki() const;
   /// The JWK with required members only, in RFC 7638 order.
   std::string jwk() const;
 
@@ -52,6 +60,8 @@ class PrivateKey {
  public:
   static PrivateKey generate(KeyType type);
   static Checked<PrivateKey> from_jwk(const json::Value& jwk);
+  /// A copy of a key. kMalformed for other kinds of keys, and for one without its private part.
+  static Checked<PrivateKey> from_handle(const evp_pkey_st* handle);
 
   const PublicKey& public_key() const;
   /// 64 bytes, JWS form.

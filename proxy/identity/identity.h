@@ -36,7 +36,8 @@ class SpiffeId {
   std::size_t trust_domain_size_ = 0;
 };
 
-/// A pattern for SPIFFE IDs: exact, `*` spans one segment, a trailing `/**` spans any.
+/// A pattern for SPIFFE IDs, or for `wimse:` URIs: exact, `*` spans one segment, a trailing `/**`
+/// spans any. One scheme never matches the other.
 bool spiffe_id_matches(std::string_view pattern, std::string_view spiffe_id);
 
 /// One process and no other of the same program, as the kernel vouches for it (proxy/attest).
@@ -52,11 +53,13 @@ using InstancePtr = std::shared_ptr<const Instance>;
 
 /// Who is at the other end of a connection, and how that was proven. Immutable.
 struct PeerIdentity {
-  enum class Proof { kNone, kLocalSocket, kX509Svid };
+  enum class Proof { kNone, kLocalSocket, kX509Svid, kWorkloadToken, kHttpSignature };
   Proof proof = Proof::kNone;
-  std::string spiffe_id{};  ///< empty unless proven by an SVID
-  InstancePtr instance{};   ///< null: not known
-  std::string key{};        ///< SHA-256 (base64url) of the public key (SPKI) that proved it
+  /// Empty unless proven. With kWorkloadToken and kHttpSignature it may be a `wimse:` URI, which
+  /// equals no SPIFFE ID.
+  std::string spiffe_id{};
+  InstancePtr instance{};  ///< null: not known
+  std::string key{};       ///< SHA-256 (base64url) of the public key (SPKI) that proved it
 };
 
 /// One X.509-SVID with its private key.

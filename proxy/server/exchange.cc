@@ -45,6 +45,10 @@ std::string_view proof_name(identity::PeerIdentity::Proof proof) {
       return "local_socket";
     case identity::PeerIdentity::Proof::kX509Svid:
       return "x509_svid";
+    case identity::PeerIdentity::Proof::kWorkloadToken:
+      return "workload_token";
+    case identity::PeerIdentity::Proof::kHttpSignature:
+      return "http_signature";
   }
   return "none";
 }

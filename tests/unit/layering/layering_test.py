@@ -25,7 +25,7 @@ ROWS = [
     ["proxy/attest"],
     ["proxy/tls"],
     ["proxy/http"],
-    ["proxy/fetch", "proxy/valkey", "proxy/workload_api"],
+    ["proxy/fetch", "proxy/valkey", "proxy/wimse", "proxy/workload_api"],
     ["proxy/protocol"],
     ["proxy/route", "proxy/stdio", "proxy/audit", "proxy/admin", "proxy/consent"],
     ["proxy/upstream"],

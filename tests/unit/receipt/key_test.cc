@@ -1,5 +1,9 @@
 // Keys, base64url and the codes' names, with vectors from the RFCs.
 #include <gtest/gtest.h>
+#include <openssl/bytestring.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/nid.h>
 
 #include <set>
 
@@ -98,6 +102,39 @@ TEST(Key, SubjectPublicKeyInfo) {
   EXPECT_FALSE(PublicKey::from_spki(""));
 }
 
+TEST(Key, HandlesOfBoringSslAreCopied) {
+  for (const int kind : {EVP_PKEY_ED25519, EVP_PKEY_EC}) {
+    EVP_PKEY* made = nullptr;
+    const bssl::UniquePtr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_id(kind, nullptr));
+    ASSERT_EQ(EVP_PKEY_keygen_init(context.get()), 1);
+    if (kind == EVP_PKEY_EC) {
+      ASSERT_EQ(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context.get(), NID_X9_62_prime256v1), 1);
+    }
+    ASSERT_EQ(EVP_PKEY_keygen(context.get(), &made), 1);
+    const bssl::UniquePtr<EVP_PKEY> handle(made);
+    const auto own = PrivateKey::from_handle(handle.get());
+    const auto shown_key = PublicKey::from_handle(handle.get());
+    ASSERT_TRUE(own);
+    ASSERT_TRUE(shown_key);
+    EXPECT_EQ(own->public_key(), *shown_key);
+    EXPECT_TRUE(shown_key->verify("message", own->sign("message")));
+    const auto again = PublicKey::from_spki(shown_key->spki());
+    ASSERT_TRUE(again);
+    EXPECT_EQ(*again, *shown_key);
+
+    bssl::ScopedCBB der;
+    ASSERT_TRUE(CBB_init(der.get(), 128) && EVP_marshal_public_key(der.get(), handle.get()) &&
+                CBB_flush(der.get()));
+    CBS bytes;
+    CBS_init(&bytes, CBB_data(der.get()), CBB_len(der.get()));
+    const bssl::UniquePtr<EVP_PKEY> without(EVP_parse_public_key(&bytes));
+    EXPECT_TRUE(PublicKey::from_handle(without.get()));
+    EXPECT_FALSE(PrivateKey::from_handle(without.get()));
+  }
+  EXPECT_FALSE(PrivateKey::from_handle(nullptr));
+  EXPECT_FALSE(PublicKey::from_handle(nullptr));
+}
+
 TEST(Key, BadJwksAreRefused) {
   const std::string_view cases[] = {
       "[]",
@@ -164,8 +201,9 @@ TEST(Key, BadPrivateJwksAreRefused) {
 // The types that must be said and those that may be left out (profile section 1).
 TEST(Header, SaysWhatKindOfTokenItIs) {
   const PrivateKey signer = forge::key(0);
-  const TokenKind kinds[] = {TokenKind::kReceipt, TokenKind::kProof, TokenKind::kApproval,
-                             TokenKind::kStatusList};
+  const TokenKind kinds[] = {TokenKind::kReceipt,          TokenKind::kProof,
+                             TokenKind::kApproval,         TokenKind::kStatusList,
+                             TokenKind::kWorkloadIdentity, TokenKind::kWorkloadProof};
   for (const TokenKind made : kinds) {
     const std::string token = sign_compact("{}", made, "k", signer);
     const auto segments = split(token);
@@ -185,6 +223,8 @@ TEST(Header, SaysWhatKindOfTokenItIs) {
     EXPECT_TRUE(read_header(segment, TokenKind::kProof));
     EXPECT_FALSE(read_header(segment, TokenKind::kApproval));
     EXPECT_FALSE(read_header(segment, TokenKind::kStatusList));
+    EXPECT_FALSE(read_header(segment, TokenKind::kWorkloadIdentity));
+    EXPECT_FALSE(read_header(segment, TokenKind::kWorkloadProof));
   }
   EXPECT_EQ(type_name(TokenKind::kStatusList), "statuslist+jwt");
 }
