@@ -16,7 +16,9 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "filters/receipt/jose.h"
 #include "proxy/identity/certificate.h"
+#include "proxy/json/writer.h"
 
 namespace mandated::identity {
 
@@ -256,6 +258,36 @@ Result<Svid> Authority::issue(const SpiffeId& id, KeyType key_type, Clock::Durat
   svid.not_before = not_before(certificate.get());
   svid.expires = not_after(certificate.get());
   return svid;
+}
+
+JwtKey Authority::wit_key() const {
+  const std::shared_ptr<EVP_PKEY> key(X509_get_pubkey(certificate_.get()), EVP_PKEY_free);
+  const auto named = receipt::PublicKey::from_handle(key.get());
+  return {named ? named->thumbprint() : std::string(), key, JwtKey::Use::kWitSvid};
+}
+
+Result<WorkloadToken> Authority::issue_wit(const SpiffeId& id, Clock::Duration ttl,
+                                           Clock::WallTime now) const {
+  WorkloadToken token;
+  token.id = id;
+  token.private_key = std::shared_ptr<EVP_PKEY>(generate_p256().release(), EVP_PKEY_free);
+  token.expires =
+      std::min<Clock::WallTime>(std::chrono::floor<std::chrono::seconds>(now + ttl), expires_);
+  const auto holder = receipt::PublicKey::from_handle(token.private_key.get());
+  const auto signer = receipt::PrivateKey::from_handle(key_.get());
+  if (!holder || !signer) return fail(Code::kInternal, "a token cannot be made");
+  // The key's own alg comes first: it is the one member that its JWK lacks (workload-creds).
+  std::string jwk = holder->jwk();
+  jwk.insert(1, R"("alg":"ES256",)");
+  json::ObjectWriter payload;
+  payload.json("cnf", json::ObjectWriter().json("jwk", jwk).take())
+      .number("exp", static_cast<double>(to_posix(token.expires)))
+      .number("iat", static_cast<double>(to_posix(now)))
+      .text("iss", "spiffe://" + trust_domain_)
+      .text("sub", id.text());
+  token.token = receipt::sign_compact(payload.take(), receipt::TokenKind::kWorkloadIdentity,
+                                      wit_key().kid, *signer);
+  return token;
 }
 
 }  // namespace mandated::identity

@@ -1,5 +1,6 @@
-// One certificate authority of an embedded trust domain: a self-signed P-256 certificate and, while
-// it may sign, its key.
+// One authority of an embedded trust domain: a self-signed P-256 certificate and, while it may
+// sign, its key. An authority for tokens has a certificate, too: it says from when until when, and
+// is in no bundle.
 #pragma once
 
 #include <openssl/evp.h>
@@ -26,11 +27,16 @@ class Authority {
   Clock::WallTime begins() const { return begins_; }
   Clock::WallTime expires() const { return expires_; }
   EVP_PKEY* key() const { return key_.get(); }  ///< null: it verifies only
+  /// For tokens: named by its JWK thumbprint.
+  JwtKey wit_key() const;
 
   /// Precondition: key(). The SVID begins 10 s before `now`, for peers whose clock is behind, and
   /// ends no later than the authority.
   Result<Svid> issue(const SpiffeId& id, KeyType key_type, Clock::Duration ttl,
                      Clock::WallTime now) const;
+  /// The same for a token, with a fresh P-256 key.
+  Result<WorkloadToken> issue_wit(const SpiffeId& id, Clock::Duration ttl,
+                                  Clock::WallTime now) const;
 
  private:
   std::string certificate_der_;

@@ -10,6 +10,7 @@
 
 #include "proxy/base/file.h"
 #include "proxy/identity/authority.h"
+#include "proxy/identity/bundle_document.h"
 #include "proxy/identity/pem.h"
 #include "proxy/identity/x509_svid.h"
 
@@ -22,6 +23,7 @@ using namespace std::chrono_literals;
 // The certificates of all authorities that are still valid, each followed by its key while it has
 // one: one file, so that a key and its certificate cannot come apart.
 constexpr char kAuthorityFile[] = "authority.pem";
+constexpr char kWitAuthorityFile[] = "wit_authority.pem";
 constexpr std::size_t kAuthorityFileMax = 65536;
 constexpr std::size_t kBundleFileMax = 1U << 20U;
 
@@ -73,6 +75,45 @@ Result<std::string> read_bundle(const std::string& path) {
               path + (errno == EFBIG ? ": larger than 1 MiB" : ": cannot be opened"));
 }
 
+bool is_renewal_due(const std::vector<Authority>& authorities, Clock::WallTime now) {
+  return std::none_of(authorities.begin(), authorities.end(), [now](const Authority& authority) {
+    return authority.key() != nullptr && authority.expires() - now > kRenewBefore;
+  });
+}
+
+/// The oldest that is good for the longest SVID; failing that, whichever lasts longest.
+const Authority* signer(const std::vector<Authority>& authorities, Clock::WallTime now) {
+  const Authority* chosen = nullptr;
+  for (const Authority& authority : authorities) {
+    if (authority.key() == nullptr || authority.begins() > now || authority.expires() <= now) {
+      continue;
+    }
+    chosen = &authority;
+    if (authority.expires() - now >= kSignUntil) break;
+  }
+  return chosen;
+}
+
+/// CA certificates in PEM, or a SPIFFE bundle document.
+Result<BundleDocument> parse_bundle(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '{') return parse_bundle_document(text);
+  BundleDocument document;
+  TRY(document.certificates_der, parse_pem_certificates(text));
+  return document;
+}
+
+bool same_keys(const JwtBundles& a, const JwtBundles& b) {
+  const auto same = [](const JwtKey& one, const JwtKey& other) {
+    return one.kid == other.kid && one.use == other.use &&
+           EVP_PKEY_cmp(one.key.get(), other.key.get()) == 1;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
+    return x.first == y.first &&
+           std::equal(x.second.begin(), x.second.end(), y.second.begin(), y.second.end(), same);
+  });
+}
+
 Failure with_context(const std::string& where, Error error) {
   error.text = where + ": " + error.text;
   return Failure(std::move(error));
@@ -110,12 +151,21 @@ Result<std::unique_ptr<EmbeddedTrustDomain>> EmbeddedTrustDomain::open(
 }
 
 Result<void> EmbeddedTrustDomain::load(Clock::WallTime now) {
-  TRY(std::optional<std::string> text, folder_.read(kAuthorityFile, kAuthorityFileMax));
-  if (!text) return fail(Code::kNotFound, folder_.path() + " holds no trust domain");
+  TRY(const bool found, load_file(kAuthorityFile, authorities_, now));
+  if (!found) return fail(Code::kNotFound, folder_.path() + " holds no trust domain");
+  CHECK(load_file(kWitAuthorityFile, wit_authorities_, now));
+  return {};
+}
+
+/// False when there is no such file.
+Result<bool> EmbeddedTrustDomain::load_file(const char* name, std::vector<Authority>& into,
+                                            Clock::WallTime now) {
+  TRY(std::optional<std::string> text, folder_.read(name, kAuthorityFileMax));
+  if (!text) return false;
   Result<std::vector<Authority>> parsed = parse_authorities(*text);
   wipe(*text);
   if (!parsed) {
-    return fail(Code::kStorage, folder_.path() + "/" + kAuthorityFile + ": " + parsed.error().text);
+    return fail(Code::kStorage, folder_.path() + "/" + name + ": " + parsed.error().text);
   }
   for (const Authority& authority : *parsed) {
     if (trust_domain_.empty()) trust_domain_ = authority.trust_domain();
@@ -127,31 +177,40 @@ Result<void> EmbeddedTrustDomain::load(Clock::WallTime now) {
   std::erase_if(*parsed, [now](const Authority& old) { return old.expires() <= now; });
   std::sort(parsed->begin(), parsed->end(),
             [](const Authority& a, const Authority& b) { return a.begins() < b.begins(); });
-  authorities_ = std::move(*parsed);
-  return {};
+  into = std::move(*parsed);
+  return true;
 }
 
 bool EmbeddedTrustDomain::renewal_due(Clock::WallTime now) const {
-  return std::none_of(authorities_.begin(), authorities_.end(), [now](const Authority& authority) {
-    return authority.key() != nullptr && authority.expires() - now > kRenewBefore;
-  });
+  return is_renewal_due(authorities_, now) || is_renewal_due(wit_authorities_, now);
 }
 
 /// Under the lock, after load().
 Result<void> EmbeddedTrustDomain::renew(Clock::WallTime now) {
+  if (is_renewal_due(authorities_, now)) {
+    CHECK(renew_file(kAuthorityFile, authorities_, now));
+  }
+  if (is_renewal_due(wit_authorities_, now)) {
+    CHECK(renew_file(kWitAuthorityFile, wit_authorities_, now));
+  }
+  return {};
+}
+
+Result<void> EmbeddedTrustDomain::renew_file(const char* name, std::vector<Authority>& authorities,
+                                             Clock::WallTime now) {
   TRY(Authority fresh, Authority::create(trust_domain_, now));
-  authorities_.push_back(std::move(fresh));
+  authorities.push_back(std::move(fresh));
   std::string text;
-  for (const Authority& authority : authorities_) {
+  for (const Authority& authority : authorities) {
     text += to_pem("CERTIFICATE", authority.certificate_der());
     if (authority.key() == nullptr) continue;
     std::string key = to_pem(authority.key());
     text += key;
     wipe(key);
   }
-  Result<void> written = folder_.replace(kAuthorityFile, text);
+  Result<void> written = folder_.replace(name, text);
   wipe(text);
-  if (!written) authorities_.pop_back();  // what is not on the disk must not sign
+  if (!written) authorities.pop_back();  // what is not on the disk must not sign
   return written;
 }
 
@@ -161,19 +220,6 @@ Result<void> EmbeddedTrustDomain::refresh(Clock::WallTime now) {
   TRY(const StateFolder::Lock held, folder_.lock(StateFolder::Patience::kNone));
   CHECK(load(now));
   return renewal_due(now) ? renew(now) : Result<void>();
-}
-
-/// The oldest that is good for the longest SVID; failing that, whichever lasts longest.
-const Authority* EmbeddedTrustDomain::signer(Clock::WallTime now) const {
-  const Authority* chosen = nullptr;
-  for (const Authority& authority : authorities_) {
-    if (authority.key() == nullptr || authority.begins() > now || authority.expires() <= now) {
-      continue;
-    }
-    chosen = &authority;
-    if (authority.expires() - now >= kSignUntil) break;
-  }
-  return chosen;
 }
 
 std::vector<std::string> EmbeddedTrustDomain::bundle() const {
@@ -189,13 +235,32 @@ std::vector<EmbeddedTrustDomain::AuthorityInfo> EmbeddedTrustDomain::authorities
   std::vector<AuthorityInfo> infos;
   for (const Authority& authority : authorities_) {
     infos.push_back(AuthorityInfo{fingerprint(authority.certificate_der()), authority.begins(),
-                                  authority.expires(), &authority == signer(now)});
+                                  authority.expires(), &authority == signer(authorities_, now)});
   }
   return infos;
 }
 
+std::vector<JwtKey> EmbeddedTrustDomain::wit_keys() const {
+  std::vector<JwtKey> keys;
+  for (const Authority& authority : wit_authorities_) keys.push_back(authority.wit_key());
+  return keys;
+}
+
 Result<Svid> EmbeddedTrustDomain::issue(const SpiffeId& id, KeyType key_type, Clock::Duration ttl,
                                         Clock::WallTime now) const {
+  TRY(const Authority* authority, issuer(authorities_, id, ttl, now));
+  return authority->issue(id, key_type, ttl, now);
+}
+
+Result<WorkloadToken> EmbeddedTrustDomain::issue_wit(const SpiffeId& id, Clock::Duration ttl,
+                                                     Clock::WallTime now) const {
+  TRY(const Authority* authority, issuer(wit_authorities_, id, ttl, now));
+  return authority->issue_wit(id, ttl, now);
+}
+
+Result<const Authority*> EmbeddedTrustDomain::issuer(const std::vector<Authority>& authorities,
+                                                     const SpiffeId& id, Clock::Duration ttl,
+                                                     Clock::WallTime now) const {
   if (id.trust_domain() != trust_domain_) {
     return fail(Code::kInvalidConfig, id.text() + " is not of the trust domain " + trust_domain_);
   }
@@ -203,12 +268,12 @@ Result<Svid> EmbeddedTrustDomain::issue(const SpiffeId& id, KeyType key_type, Cl
   if (ttl < 1s || ttl > kTtlMax) {
     return fail(Code::kInvalidConfig, "an SVID lives from one second to seven days");
   }
-  const Authority* authority = signer(now);
+  const Authority* authority = signer(authorities, now);
   if (authority == nullptr) {
     return fail(Code::kUnavailable,
                 "no authority of " + trust_domain_ + " is valid now: is the clock right?");
   }
-  return authority->issue(id, key_type, ttl, now);
+  return authority;
 }
 
 EmbeddedSvidSource::EmbeddedSvidSource(EmbeddedOptions options) : options_(std::move(options)) {}
@@ -221,27 +286,35 @@ Result<SnapshotPtr> EmbeddedSvidSource::first(Clock::WallTime now) {
   return current_;
 }
 
-Result<Bundles> EmbeddedSvidSource::read_bundles() const {
-  Bundles bundles;
-  bundles[trust_domain_->trust_domain()] = trust_domain_->bundle();
+Result<EmbeddedSvidSource::Trusted> EmbeddedSvidSource::read_bundles() const {
+  Trusted trusted;
+  trusted.bundles[trust_domain_->trust_domain()] = trust_domain_->bundle();
+  trusted.jwt_bundles[trust_domain_->trust_domain()] = trust_domain_->wit_keys();
   for (const auto& [name, path] : options_.bundle_files) {
     if (name == trust_domain_->trust_domain()) {
       return fail(Code::kInvalidConfig, path + ": our own trust domain's bundle is not for a file");
     }
     TRY(const std::string text, read_bundle(path));
-    Result<std::vector<std::string>> certificates = parse_pem_certificates(text);
-    if (!certificates) return with_context(path, certificates.error());
-    bundles[name] = std::move(*certificates);
+    Result<BundleDocument> document = parse_bundle(text);
+    if (!document) return with_context(path, document.error());
+    trusted.bundles[name] = std::move(document->certificates_der);
+    trusted.jwt_bundles[name] = std::move(document->jwt_keys);
   }
-  CHECK(TrustStore::make(bundles));  // refused here, while the old bundles still stand
-  return bundles;
+  CHECK(TrustStore::make(trusted.bundles));  // refused here, while the old ones still stand
+  return trusted;
 }
 
 Result<SnapshotPtr> EmbeddedSvidSource::make(Clock::WallTime now) const {
   auto snapshot = std::make_shared<Snapshot>();
   TRY(Svid svid, trust_domain_->issue(options_.id, options_.key_type, options_.ttl, now));
   snapshot->svid = std::make_shared<const Svid>(std::move(svid));
-  TRY(snapshot->bundles, read_bundles());
+  if (options_.workload_token) {
+    TRY(WorkloadToken token, trust_domain_->issue_wit(options_.id, options_.ttl, now));
+    snapshot->wit = std::make_shared<const WorkloadToken>(std::move(token));
+  }
+  TRY(Trusted trusted, read_bundles());
+  snapshot->bundles = std::move(trusted.bundles);
+  snapshot->jwt_bundles = std::move(trusted.jwt_bundles);
   return SnapshotPtr(std::move(snapshot));
 }
 
@@ -249,17 +322,19 @@ Result<void> EmbeddedSvidSource::update(Clock::WallTime now,
                                         const std::function<void(SnapshotPtr)>& publish) {
   const Result<void> refreshed = trust_domain_->refresh(now);
   if (!refreshed) report(refreshed.error());  // the authorities we know can still sign
-  TRY(Bundles bundles, read_bundles());
+  TRY(Trusted trusted, read_bundles());
   const Svid& svid = *current_->svid;
   const std::string& own = trust_domain_->trust_domain();
   // Also at once when our own bundle changed: the authority that signed may be gone from it.
   const bool half_lived = svid.expires - now <= options_.ttl / 2;
-  const bool own_changed = bundles.at(own) != current_->bundles.at(own);
+  const bool own_changed = trusted.bundles.at(own) != current_->bundles.at(own);
   if (half_lived || own_changed || now < svid.not_before) {
     TRY(current_, make(now));
-  } else if (bundles != current_->bundles) {
+  } else if (trusted.bundles != current_->bundles ||
+             !same_keys(trusted.jwt_bundles, current_->jwt_bundles)) {
     auto snapshot = std::make_shared<Snapshot>(*current_);
-    snapshot->bundles = std::move(bundles);
+    snapshot->bundles = std::move(trusted.bundles);
+    snapshot->jwt_bundles = std::move(trusted.jwt_bundles);
     current_ = std::move(snapshot);
   } else {
     return {};

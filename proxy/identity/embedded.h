@@ -21,7 +21,8 @@ enum class KeyType { kP256, kEd25519 };
 class Authority;
 
 /// The authorities in one state folder: one signs; the one before it and the one after it are in
-/// the bundle with it, so that nobody meets a certificate whose issuer he has not heard of.
+/// the bundle with it, so that nobody meets a certificate whose issuer he has not heard of. Tokens
+/// have authorities of their own, which are kept in the same way.
 class EmbeddedTrustDomain {
  public:
   static constexpr Clock::Duration kTtlMax = std::chrono::hours(7 * 24);
@@ -37,6 +38,9 @@ class EmbeddedTrustDomain {
   const std::string& trust_domain() const { return trust_domain_; }
   /// CA certificates (DER), oldest first: what peers must trust.
   std::vector<std::string> bundle() const;
+
+  /// Keys that sign Workload Identity Tokens, oldest first.
+  std::vector<JwtKey> wit_keys() const;
 
   struct AuthorityInfo {
     std::string fingerprint;  ///< SHA-256 of the certificate, lower-case hexadecimal
@@ -54,17 +58,25 @@ class EmbeddedTrustDomain {
   /// kTtlMax.
   Result<Svid> issue(const SpiffeId& id, KeyType key_type, Clock::Duration ttl,
                      Clock::WallTime now) const;
+  /// A Workload Identity Token with a key of its own; fails as issue() does.
+  Result<WorkloadToken> issue_wit(const SpiffeId& id, Clock::Duration ttl,
+                                  Clock::WallTime now) const;
 
  private:
   EmbeddedTrustDomain(StateFolder folder, std::string trust_domain);
   Result<void> load(Clock::WallTime now);  // kNotFound: no file; what is known stays
+  Result<bool> load_file(const char* name, std::vector<Authority>& into, Clock::WallTime now);
   bool renewal_due(Clock::WallTime now) const;
   Result<void> renew(Clock::WallTime now);
-  const Authority* signer(Clock::WallTime now) const;
+  Result<void> renew_file(const char* name, std::vector<Authority>& authorities,
+                          Clock::WallTime now);
+  Result<const Authority*> issuer(const std::vector<Authority>& authorities, const SpiffeId& id,
+                                  Clock::Duration ttl, Clock::WallTime now) const;
 
   StateFolder folder_;
   std::string trust_domain_;
-  std::vector<Authority> authorities_;  // by their beginning
+  std::vector<Authority> authorities_;      // by their beginning
+  std::vector<Authority> wit_authorities_;  // the same, for tokens
 };
 
 struct EmbeddedOptions {
@@ -73,7 +85,9 @@ struct EmbeddedOptions {
   SpiffeId id;
   KeyType key_type = KeyType::kP256;
   Clock::Duration ttl = std::chrono::minutes(5);
-  /// Other trust domains: name → PEM file of CA certificates.
+  /// Whether a Workload Identity Token comes with each SVID.
+  bool workload_token = false;
+  /// Other trust domains: name → file of CA certificates, PEM, or of a SPIFFE bundle document.
   std::map<std::string, std::string> bundle_files;
   /// Told, in words, what could not be renewed or read while running.
   std::function<void(std::string_view)> log;
@@ -92,7 +106,11 @@ class EmbeddedSvidSource final : public SvidSource {
 
  private:
   Result<SnapshotPtr> make(Clock::WallTime now) const;
-  Result<Bundles> read_bundles() const;
+  struct Trusted {
+    Bundles bundles;
+    JwtBundles jwt_bundles;
+  };
+  Result<Trusted> read_bundles() const;
   void report(const Error& error) const;
   Result<void> update(Clock::WallTime now, const std::function<void(SnapshotPtr)>& publish);
 

@@ -80,6 +80,7 @@ int write_bundle(const TrustOptions& options) {
   if (options.format == "spiffe") {
     identity::BundleDocument bundle;
     bundle.certificates_der = (*domain)->bundle();
+    bundle.jwt_keys = (*domain)->wit_keys();
     bundle.refresh_hint = kRefreshHint;
     const auto document = identity::to_bundle_document(bundle);
     if (!document) return failed(document.error().text);
