@@ -25,7 +25,7 @@ CBS bytes_of(std::string_view text) {
 
 Result<std::shared_ptr<EVP_PKEY>> read_private_key(std::string_view der) {
   CBS bytes = bytes_of(der);
-  const std::shared_ptr<EVP_PKEY> key(EVP_parse_private_key(&bytes), EVP_PKEY_free);
+  std::shared_ptr<EVP_PKEY> key(EVP_parse_private_key(&bytes), EVP_PKEY_free);
   ERR_clear_error();
   if (!key || CBS_len(&bytes) != 0) return fail(Code::kMalformed, "its private key cannot be read");
   return key;

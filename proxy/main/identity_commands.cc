@@ -95,8 +95,8 @@ class Loop {
   Clock::WallTime now() const { return clock_.wall(); }
 
   /// The answer to one question; of a stream, its first message.
-  Result<workload_api::Secret> ask(std::string_view method, const std::string& request) {
-    std::optional<Result<workload_api::Secret>> answer;
+  Result<Secret> ask(std::string_view method, const std::string& request) {
+    std::optional<Result<Secret>> answer;
     gate_.spawn(first_message(agent_, method, request, answer));
     context_.restart();
     context_.run();
@@ -111,15 +111,15 @@ class Loop {
 
  private:
   static Task<void> first_message(const Agent& agent, std::string_view method, std::string request,
-                                  std::optional<Result<workload_api::Secret>>& answer) {
+                                  std::optional<Result<Secret>>& answer) {
     answer.emplace(co_await ask_first(agent, method, request));
   }
-  static Task<Result<workload_api::Secret>> ask_first(const Agent& agent, std::string_view method,
-                                                      const std::string& request) {
+  static Task<Result<Secret>> ask_first(const Agent& agent, std::string_view method,
+                                        const std::string& request) {
     const Clock::Time deadline = agent.clock.now() + kAnswerMax;
     CO_TRY(const std::unique_ptr<workload_api::GrpcCall> call,
            co_await workload_api::GrpcCall::start(agent, method, request, deadline));
-    CO_TRY(std::optional<workload_api::Secret> message, co_await call->next());
+    CO_TRY(std::optional<Secret> message, co_await call->next());
     if (!message) co_return fail(Code::kMalformed, "the agent gave no answer");
     co_return std::move(*message);
   }
