@@ -185,6 +185,7 @@ Result<void> Process::start() {
   shared_->stop = [this] { signals_context_.stop(); };
   CHECK(make_bridges());
   CHECK(make_workers());
+  first_snapshot_.reset();  // an old key must not outlive its use
   return bind();
 }
 

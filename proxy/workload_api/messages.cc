@@ -1,5 +1,6 @@
 #include "proxy/workload_api/messages.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <workloadapi.pb.h>
 
 #include <algorithm>
@@ -27,8 +28,15 @@ Failure with_context(const std::string& what, Error error) {
   return Failure(std::move(error));
 }
 
+/// What is wrong with a message is our error to tell; protobuf's own words would go to stderr.
+void silence_protobuf() {
+  static google::protobuf::LogHandler* const before = google::protobuf::SetLogHandler(nullptr);
+  static_cast<void>(before);
+}
+
 template <class Message>
 Result<Message> parse(std::string_view bytes) {
+  silence_protobuf();
   Message message;
   if (bytes.size() > INT_MAX ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
