@@ -23,17 +23,20 @@ std::string set_of(const std::string& keys) { return R"({"keys":[)" + keys + "]}
 std::string key(const std::string& members) { return "{" + members + "}"; }
 
 TEST(JwtKeys, Taken) {
-  const auto keys = read_jwt_keys(set_of(
-      key(kPoint + std::string(R"(,"kid":"a")")) + "," +
-      key(kPoint + std::string(R"(,"kid":"b","use":"jwt-svid")")) + "," +
-      key(rsa(256) + R"(,"kid":"c","use":"wit-svid")") + "," + key(R"("kty":"OKP","kid":"d")") +
-      "," + key(kPoint + std::string(R"(,"kid":"e","use":"x509-svid")")) + "," +
-      key(R"("kty":"EC","crv":"secp256k1","kid":"f")")));
+  const auto keys =
+      read_jwt_keys(set_of(key(kPoint + std::string(R"(,"kid":"a")")) + "," +
+                           key(kPoint + std::string(R"(,"kid":"b","use":"jwt-svid")")) + "," +
+                           key(rsa(256) + R"(,"kid":"c","use":"wit-svid")") + "," +
+                           key(R"("kty":"OKP","crv":"X25519","kid":"d")") + "," +
+                           key(kPoint + std::string(R"(,"kid":"e","use":"x509-svid")")) + "," +
+                           key(R"("kty":"EC","crv":"secp256k1","kid":"f")")));
   ASSERT_TRUE(keys) << keys.error().text;
   ASSERT_EQ(keys->size(), 3U);
   EXPECT_EQ((*keys)[0].kid, "a");
   EXPECT_EQ((*keys)[2].kid, "c");
   EXPECT_NE((*keys)[2].key, nullptr);
+  EXPECT_EQ((*keys)[0].use, JwtKey::Use::kJwtSvid);
+  EXPECT_EQ((*keys)[2].use, JwtKey::Use::kWitSvid);
   EXPECT_TRUE(read_jwt_keys(set_of(""))->empty());
 }
 
