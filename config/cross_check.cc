@@ -92,14 +92,24 @@ class CrossCheck {
     const bool tells_processes = !address->unix_path.empty() && own.tls == ListenerTls::kNone;
     if (!own.allowed_callers.empty() && !tells_processes)
       at.problem("allowed_callers", "goes with a Unix socket and tls: none only");
+    if (own.wimse) at.member("wimse", [&](const Cursor& one) { listener_wimse(one, own); });
     for (std::size_t i = 0; i < index; ++i) {
       if (config_.listeners[i].address == own.address && !address->any_port)
         at.problem("address", "is already the address of " + config_.listeners[i].name);
     }
   }
 
+  void listener_wimse(const Cursor& at, const Listener& own) {
+    if (!config_.identity) at.problem("needs /identity: its bundles hold the keys");
+    if (own.tls == ListenerTls::kMtls) return;
+    if (!own.wimse->required)
+      at.problem("mode", "expected require: without mtls nothing else says who calls");
+    if (!own.wimse->carriers.empty()) at.problem("carriers", "goes with tls: mtls only");
+  }
+
   void upstream(const Cursor& at, const Upstream& own) {
     if (own.is_command()) return;
+    if (own.wimse && !config_.identity) at.problem("wimse", "needs /identity");
     if (own.tls && !config_.identity) at.problem("url", "https needs /identity");
     if (own.tls && own.spiffe_ids.empty())
       at.problem("spiffe_ids", "missing; expected who must be there");
@@ -115,18 +125,45 @@ class CrossCheck {
                        [&](const Listener& one) { return one.tls == tls && serves(route, one); });
   }
 
+  /// Where neither mTLS nor a signed request proves what the peer sent.
+  bool serves_unknown(const Route& route) const {
+    return std::any_of(
+        config_.listeners.begin(), config_.listeners.end(), [&](const Listener& one) {
+          const bool is_signed = one.wimse && one.wimse->method != WimseMethod::kToken;
+          return one.tls == ListenerTls::kNone && !is_signed && serves(route, one);
+        });
+  }
+  bool serves_wimse(const Route& route) const {
+    return std::any_of(
+        config_.listeners.begin(), config_.listeners.end(),
+        [&](const Listener& one) { return one.wimse.has_value() && serves(route, one); });
+  }
+  bool serves_wimse_signatures(const Route& route) const {
+    return std::any_of(
+        config_.listeners.begin(), config_.listeners.end(), [&](const Listener& one) {
+          return one.wimse && one.wimse->method != WimseMethod::kToken && serves(route, one);
+        });
+  }
+
   void route(const Cursor& at, Route& own) {
     const Upstream* const target = find(config_.upstreams, own.upstream);
     if (target == nullptr) at.problem("upstream", "no upstream has this name");
     if (!own.listener.empty() && find(config_.listeners, own.listener) == nullptr)
       at.problem("listener", "no listener has this name");
-    if (own.allowed_peers.empty() && serves_any(own, ListenerTls::kMtls))
-      at.problem("allowed_peers", "missing; an mtls listener needs the SPIFFE IDs that may call");
+    if (own.allowed_peers.empty() && (serves_any(own, ListenerTls::kMtls) || serves_wimse(own)))
+      at.problem("allowed_peers",
+                 "missing; an mtls or wimse listener needs the SPIFFE IDs that may call");
     if (own.protocol == Protocol::kHttp) {
       if (own.mandate.mode != MandateMode::kOff)
         at.problem("mandate", "expected off: http is passed through unread");
       if (target != nullptr && target->is_command())
         at.problem("protocol", "expected mcp: the upstream is a command");
+      const bool signs =
+          target != nullptr && target->wimse && target->wimse->method == WimseMethod::kSignature;
+      if (signs || serves_wimse_signatures(own))
+        at.problem("protocol",
+                   "expected mcp: a body that is passed through cannot be signed or "
+                   "checked; wimse with method: token can");
     }
     if (target != nullptr && own.mandate.mode != MandateMode::kOff) mandate(at, own, *target);
   }
@@ -148,8 +185,7 @@ class CrossCheck {
     if (own.mode == MandateMode::kAttach && !config_.receipts.wallet)
       wrong("mode", "attach needs /receipts/wallet");
     // Where the proxy attaches, `proof: mtls` is about the far side: no proof is signed for it.
-    if (own.mode == MandateMode::kEnforce && own.proof == ProofMode::kMtls &&
-        serves_any(route, ListenerTls::kNone))
+    if (own.mode == MandateMode::kEnforce && own.proof == ProofMode::kMtls && serves_unknown(route))
       wrong("proof", "mtls needs an mtls listener: elsewhere the peer is not known");
     if (!own.instance_vouchers.empty() && !serves_any(route, ListenerTls::kMtls))
       wrong("instance_vouchers", "needs an mtls listener: elsewhere the peer is not known");

@@ -38,6 +38,7 @@ class Folder {
 
 const auto kAnyText = [](const std::string&) { return Parsed<void>(); };
 const auto kSpiffePattern = [](const std::string& text) { return check_spiffe_id(text, true); };
+const auto kPeerPattern = [](const std::string& text) { return check_peer(text); };
 
 /// unix: paths become absolute and must fit into a socket address.
 void read_address(const Cursor& at, const Folder& folder, std::string& out,
@@ -124,6 +125,32 @@ AllowedCaller read_caller(const Cursor& at) {
   return caller;
 }
 
+void read_wimse_method(const Cursor& at, WimseMethod& method) {
+  at.choice("method",
+            {{"token", WimseMethod::kToken},
+             {"signature", WimseMethod::kSignature},
+             {"any", WimseMethod::kAny}},
+            method);
+}
+
+ListenerWimse read_listener_wimse(const Cursor& at) {
+  ListenerWimse wimse;
+  at.choice("mode", {{"accept", false}, {"require", true}}, wimse.required);
+  read_wimse_method(at, wimse.method);
+  at.strings("audiences", wimse.audiences,
+             [](const std::string& text) { return check_audience(text); });
+  at.strings("carriers", wimse.carriers, kSpiffePattern);
+  return wimse;
+}
+
+UpstreamWimse read_upstream_wimse(const Cursor& at) {
+  UpstreamWimse wimse;
+  read_wimse_method(at, wimse.method);
+  at.text("audience", wimse.audience);
+  if (!wimse.audience.empty()) at.check("audience", check_audience(wimse.audience));
+  return wimse;
+}
+
 Listener read_listener(const Cursor& at, const Folder& folder) {
   Listener listener;
   read_name(at, listener.name);
@@ -132,6 +159,7 @@ Listener read_listener(const Cursor& at, const Folder& folder) {
   at.boolean("allow_tls12", listener.allow_tls12);
   at.each("allowed_callers",
           [&](const Cursor& one) { listener.allowed_callers.push_back(read_caller(one)); });
+  at.member("wimse", [&](const Cursor& one) { listener.wimse = read_listener_wimse(one); });
   return listener;
 }
 
@@ -169,7 +197,7 @@ Route read_route(const Cursor& at) {
   if (!route.path.empty()) at.check("path", check_route_path(route.path));
   at.choice("protocol", {{"mcp", Protocol::kMcp}, {"http", Protocol::kHttp}}, route.protocol);
   at.text("upstream", route.upstream);
-  at.strings("allowed_peers", route.allowed_peers, kSpiffePattern);
+  at.strings("allowed_peers", route.allowed_peers, kPeerPattern);
   at.strings("allowed_origins", route.allowed_origins,
              [](const std::string& text) { return check_origin(text); });
   at.member("mandate", [&](const Cursor& one) { route.mandate = read_mandate(one); });
@@ -215,6 +243,7 @@ void read_url_upstream(const Cursor& at, const Folder& folder, Upstream& upstrea
             upstream.http_version);
   at.choice("receipts", {{"pass", ReceiptForwarding::kPass}, {"strip", ReceiptForwarding::kStrip}},
             upstream.receipts);
+  at.member("wimse", [&](const Cursor& one) { upstream.wimse = read_upstream_wimse(one); });
   at.member("pool", [&](const Cursor& pool) {
     pool.number("connections_max", upstream.pool.connections_max);
     pool.duration("idle_timeout", upstream.pool.idle_timeout);
@@ -235,7 +264,7 @@ void read_command_upstream(const Cursor& at, const Folder& folder, Upstream& ups
       restart.problem("backoff_min", "expected no more than backoff_max");
   });
   at.number("sessions_max", upstream.sessions_max);
-  refuse_members(at, {"unix", "spiffe_ids", "http_version", "receipts", "pool"}, "url");
+  refuse_members(at, {"unix", "spiffe_ids", "http_version", "receipts", "wimse", "pool"}, "url");
 }
 
 Upstream read_upstream(const Cursor& at, const Folder& folder) {

@@ -208,6 +208,12 @@ Parsed<void> check_spiffe_id(std::string_view text, bool pattern) {
   return {};
 }
 
+Parsed<void> check_peer(std::string_view text) {
+  constexpr std::string_view kWimse = "wimse://";
+  if (!text.starts_with(kWimse)) return check_spiffe_id(text, true);
+  return check_spiffe_id("spiffe://" + std::string(text.substr(kWimse.size())), true);
+}
+
 std::string_view trust_domain_of(std::string_view spiffe_id) {
   const std::string_view rest = spiffe_id.substr(std::string_view("spiffe://").size());
   return rest.substr(0, rest.find('/'));

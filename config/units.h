@@ -39,6 +39,8 @@ Parsed<ListenAddress> parse_server_address(std::string_view text);
 Parsed<void> check_trust_domain(std::string_view text);
 /// A SPIFFE ID with a path; `pattern`: segments may be `*`, the last one `**`.
 Parsed<void> check_spiffe_id(std::string_view text, bool pattern);
+/// The same as a pattern, or one of `wimse:` URIs.
+Parsed<void> check_peer(std::string_view text);
 /// The trust domain of a checked one.
 std::string_view trust_domain_of(std::string_view spiffe_id);
 /// True when a checked pattern has no wildcard.

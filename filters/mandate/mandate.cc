@@ -291,6 +291,11 @@ class MandateFilter final : public Filter {
     const config::Mandate& rule = exchange.route->mandate;
     const protocol::Call& call = exchange.call;
     if (rule.proof == config::ProofMode::kMtls && !call.proof) {
+      if (exchange.caller.proof == identity::PeerIdentity::Proof::kWorkloadToken) {
+        return refuse(receipt::Code::kNoProof, call.tool,
+                      "A Workload Proof Token does not cover the call: without mTLS or a signed "
+                      "request the receipt needs a proof of its own.");
+      }
       // check_presenter compared the leaf's holder with the peer; here it must name one at all.
       if (!chain.mandate(chain.size() - 1).holder) {
         return refuse(receipt::Code::kWrongHolder, call.tool,

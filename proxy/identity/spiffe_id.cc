@@ -9,6 +9,7 @@ namespace mandated::identity {
 namespace {
 
 constexpr std::string_view kScheme = "spiffe://";
+constexpr std::string_view kWimseScheme = "wimse://";
 constexpr std::size_t kTextMax = 2048;
 constexpr std::size_t kTrustDomainMax = 255;
 
@@ -72,10 +73,11 @@ std::string_view SpiffeId::path() const {
 }
 
 bool spiffe_id_matches(std::string_view pattern, std::string_view spiffe_id) {
-  if (!pattern.starts_with(kScheme) || !spiffe_id.starts_with(kScheme)) return false;
+  const std::string_view scheme = pattern.starts_with(kWimseScheme) ? kWimseScheme : kScheme;
+  if (!pattern.starts_with(scheme) || !spiffe_id.starts_with(scheme)) return false;
   if (pattern.ends_with('/') || spiffe_id.ends_with('/')) return false;
-  pattern.remove_prefix(kScheme.size());
-  spiffe_id.remove_prefix(kScheme.size());
+  pattern.remove_prefix(scheme.size());
+  spiffe_id.remove_prefix(scheme.size());
   // The trust domain decides whose keys are believed: it takes no wildcard.
   const std::string_view trust_domain = take_segment(pattern);
   if (trust_domain.empty() || take_segment(spiffe_id) != trust_domain) return false;

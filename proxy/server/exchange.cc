@@ -11,6 +11,7 @@
 #include "proxy/protocol/sse.h"
 #include "proxy/route/route.h"
 #include "proxy/server/answers.h"
+#include "proxy/wimse/peer.h"
 
 namespace mandated::server {
 
@@ -75,7 +76,7 @@ Task<void> record_outcome(Worker& worker, audit::Record record) {
 class Run {
  public:
   Run(Worker& worker, const Connection& connection, http::ServerStream& stream)
-      : worker_(worker), connection_(connection), stream_(stream), held_(worker, peer_name()) {}
+      : worker_(worker), connection_(connection), stream_(stream) {}
 
   Task<void> run();
 
@@ -94,6 +95,9 @@ class Run {
   void mark_session(http::Fields& fields) const;
   Task<void> send(http::Response response);
 
+  Result<void> identify();
+  Task<Result<void>> use_up_proof();
+  Task<http::Response> refuse_unproven(Error error);
   std::optional<http::Response> refuse_caller() const;
   std::optional<http::Response> refuse_rebound_host() const;
   Task<Result<std::string>> read_body();
@@ -118,8 +122,8 @@ class Run {
   }
   // Whom sessions and shares belong to.
   std::string peer_name() const {
-    return connection_.peer.spiffe_id.empty() ? "listener:" + connection_.listener.name
-                                              : connection_.peer.spiffe_id;
+    return exchange_.caller.spiffe_id.empty() ? "listener:" + connection_.listener.name
+                                              : exchange_.caller.spiffe_id;
   }
   const protocol::Call* call() const { return understood_ ? &exchange_.call : nullptr; }
 
@@ -133,7 +137,8 @@ class Run {
   bool gone_ = false;                           // the caller went away
   upstream::Progress progress_;                 // of the call to the upstream
   std::optional<Gate::Registration> on_drain_;  // of an answer without end
-  Worker::HeldBytes held_;                      // of bodies, given back at the end
+  std::optional<Worker::HeldBytes> held_;       // of bodies, given back at the end
+  std::optional<wimse::Proven> proven_;         // by the request itself
   std::optional<Error> failure_;
   int status_ = 0;
   std::int64_t bytes_in_ = 0;
@@ -157,7 +162,7 @@ Task<void> Run::run() {
   if (!progress_.left) co_await worker_.filters().unsent(exchange_);
   co_await send(std::move(response));
   stream_.on_gone(nullptr);
-  held_.release();
+  held_.reset();
 
   audit::Record outcome = describe();
   outcome.phase = audit::Phase::kOutcome;
@@ -180,6 +185,8 @@ Task<http::Response> Run::answer() {
                                     "not_found", "no route serves this path");
   }
   exchange_.upstream = worker_.config().find_upstream(exchange_.route->upstream);
+  const Result<void> identified = identify();
+  if (!identified) co_return co_await refuse_unproven(identified.error());
   if (std::optional<http::Response> refusal = refuse_caller()) {
     co_return co_await refuse_early(std::move(*refusal), "denied",
                                     "the caller is not one of the route's allowed peers");
@@ -188,8 +195,57 @@ Task<http::Response> Run::answer() {
   co_return co_await understand();
 }
 
+// Where a Workload Identity Token says who calls. It may name another workload than the TLS peer
+// only if that one is known to bring calls of others: the two never disagree in silence.
+Result<void> Run::identify() {
+  const std::optional<config::ListenerWimse>& rule = connection_.listener.wimse;
+  if (!rule) return {};
+  TRY(proven_,
+      wimse::prove_peer(stream_.head(), *rule, worker_.wit_keys(), worker_.clock().wall_seconds()));
+  const std::string& over_tls = connection_.peer.spiffe_id;
+  const bool is_carrier = std::any_of(rule->carriers.begin(), rule->carriers.end(),
+                                      [&over_tls](const std::string& pattern) {
+                                        return identity::spiffe_id_matches(pattern, over_tls);
+                                      });
+  if (!proven_) {
+    // A carrier never calls for itself: what it brings without a token is anybody's.
+    if (!rule->required && !is_carrier) return {};
+    return wimse::not_proven("this listener takes only calls with a Workload Identity Token");
+  }
+  if (over_tls == proven_->peer.spiffe_id) return {};  // what TLS proved is more, and stands
+  if (!over_tls.empty() && !is_carrier) {
+    return wimse::not_proven(over_tls + " brings no calls of others, and the WIT is of " +
+                             proven_->peer.spiffe_id);
+  }
+  exchange_.caller = proven_->peer;
+  return {};
+}
+
+// Once, for all workers and replicas that remember together.
+Task<Result<void>> Run::use_up_proof() {
+  constexpr receipt::Seconds kKeptAfterEnd = 30;
+  if (proven_->wit_expires <= exchange_.now || proven_->once.expires <= exchange_.now)
+    co_return wimse::not_proven("the token or its proof has expired");
+  const receipt::Proof used{proven_->once.name, proven_->once.expires};
+  const receipt::Checked<void> first =
+      co_await worker_.replays().remember(proven_->key, used, exchange_.now, kKeptAfterEnd);
+  if (first) co_return Result<void>();
+  if (first.error().code == receipt::Code::kInternal)
+    co_return fail(Code::kUnavailable, first.error().sentence);
+  co_return wimse::not_proven("the proof was used before");
+}
+
+// 400, since 401 would ask for an Authorization field (draft-ietf-wimse-wpt, "Error Conditions").
+Task<http::Response> Run::refuse_unproven(Error error) {
+  const int status = error.code == Code::kPeerIdentity ? 400 : status_of(error);
+  const std::string_view code = to_string(error.code);
+  http::Response response = problem(status, code, "Who calls is not proven: " + error.text + ".");
+  co_return co_await refuse_early(std::move(response), code, error.text);
+}
+
 std::optional<http::Response> Run::refuse_caller() const {
-  if (connection_.listener.tls == config::ListenerTls::kNone) return refuse_rebound_host();
+  const config::Listener& listener = connection_.listener;
+  if (listener.tls == config::ListenerTls::kNone && !listener.wimse) return refuse_rebound_host();
   const std::vector<std::string>& allowed = exchange_.route->allowed_peers;
   const bool let_in = std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
     return identity::spiffe_id_matches(pattern, exchange_.caller.spiffe_id);
@@ -225,6 +281,10 @@ Task<http::Response> Run::understand() {
                                     body.error().text);
   }
   bytes_in_ = static_cast<std::int64_t>(body->size());
+  if (proven_) {
+    const Result<void> whole = wimse::check_body(*proven_, stream_.head(), *body);
+    if (!whole) co_return co_await refuse_unproven(whole.error());
+  }
   const config::Config& config = worker_.config();
   protocol::UnderstandOptions options;
   options.limits = json_limits();
@@ -241,6 +301,12 @@ Task<http::Response> Run::understand() {
   exchange_.call = std::move(*call);
   understood_ = true;
   *body = std::string();  // the call holds its own copy
+  if (proven_) {
+    const Result<void> covered =
+        wimse::check_receipts(*proven_, stream_.head(), !exchange_.call.receipts.empty(),
+                              exchange_.call.proof.has_value());
+    if (!covered) co_return co_await refuse_unproven(covered.error());
+  }
   if (exchange_.call.tool.size() > config.receipts.limits.tool_name_bytes_max) {
     exchange_.call.tool.clear();
     protocol::Rejection rejection;
@@ -255,6 +321,7 @@ Task<http::Response> Run::understand() {
 
 Task<Result<std::string>> Run::read_body() {
   const std::size_t bytes_max = worker_.config().limits.body_bytes_max;
+  held_.emplace(worker_, peer_name());
   // Framing alone can trickle without ever giving a piece: then the exchange is cut.
   const std::unique_ptr<Clock::Timer> cut =
       worker_.clock().call_at(exchange_.deadline + kLastWord, [this] { stream_.reset(); });
@@ -270,7 +337,7 @@ Task<Result<std::string>> Run::read_body() {
       co_return fail(Code::kTooLarge, Side::kDownstream,
                      "the body is larger than " + std::to_string(bytes_max) + " bytes");
     }
-    if (!held_.add(piece.size())) {
+    if (!held_->add(piece.size())) {
       worker_.shared().metrics.limit_exceeded(admin::Limit::kBufferedBytes);
       co_return fail(Code::kOverloaded, "too many bodies are under way at once");
     }
@@ -293,6 +360,10 @@ Task<http::Response> Run::decide_and_forward() {
   }
   std::optional<http::Response> unknown = co_await know_instance();
   if (unknown) co_return std::move(*unknown);
+  if (proven_) {
+    const Result<void> fresh = co_await use_up_proof();
+    if (!fresh) co_return co_await refuse_unproven(fresh.error());
+  }
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
   if (const Deny* deny = std::get_if<Deny>(&decision)) {
     const receipt::Refusal& refusal = deny->refusal;

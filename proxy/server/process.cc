@@ -105,8 +105,7 @@ class Process {
   Result<void> open_identity();
   Result<std::unique_ptr<identity::SvidSource>> make_workload_api_source(
       const config::WorkloadApi& config);
-  static Result<std::unique_ptr<identity::SvidSource>> make_embedded_source(
-      const config::Identity& config);
+  Result<std::unique_ptr<identity::SvidSource>> make_embedded_source();
   Result<void> make_bridges();
   Result<void> make_workers();
   Result<void> bind();
@@ -209,7 +208,7 @@ Result<void> Process::open_identity() {
   if (config_.identity->workload_api) {
     TRY(identity_, make_workload_api_source(*config_.identity->workload_api));
   } else {
-    TRY(identity_, make_embedded_source(*config_.identity));
+    TRY(identity_, make_embedded_source());
   }
   TRY(first_snapshot_, identity_->first(home().clock.wall()));
   log::info("identity.up", {{"spiffe_id", first_snapshot_->svid->id.text()}});
@@ -229,15 +228,17 @@ Result<std::unique_ptr<identity::SvidSource>> Process::make_workload_api_source(
   return std::make_unique<workload_api::WorkloadApiSvidSource>(std::move(options));
 }
 
-Result<std::unique_ptr<identity::SvidSource>> Process::make_embedded_source(
-    const config::Identity& config) {
-  const config::EmbeddedIdentity& embedded = *config.embedded;
+Result<std::unique_ptr<identity::SvidSource>> Process::make_embedded_source() {
+  const config::EmbeddedIdentity& embedded = *config_.identity->embedded;
   identity::EmbeddedOptions options;
   options.state_folder = embedded.state;
   options.trust_domain = embedded.trust_domain;
   TRY(options.id, identity::SpiffeId::parse(embedded.spiffe_id));
   options.ttl = embedded.svid_ttl;
-  for (const config::TrustBundle& bundle : config.trust_bundles) {
+  options.workload_token =
+      std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
+                  [](const config::Upstream& one) { return one.wimse.has_value(); });
+  for (const config::TrustBundle& bundle : config_.identity->trust_bundles) {
     options.bundle_files[bundle.trust_domain] = bundle.file;
   }
   options.log = [](std::string_view why) { log::warn("identity.not_renewed", {{"why", why}}); };

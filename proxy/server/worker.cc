@@ -7,7 +7,8 @@
 #include "proxy/base/log.h"
 #include "proxy/server/connection.h"
 #include "proxy/server/web_roots.h"
-#include "proxy/upstream/http_upstream.h"
+#include "proxy/wimse/attach.h"
+#include "proxy/wimse/http_signature.h"
 
 namespace mandated::server {
 
@@ -93,13 +94,33 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
       upstreams_[upstream.name] = make_command_upstream(upstream);
       continue;
     }
-    upstreams_[upstream.name] =
-        upstream::make_http_upstream(upstream, config.timeouts, config.limits, shared_.session_key,
-                                     dialer, clock_, background_, [this, name = upstream.name] {
-                                       return identity_lives() ? client_contexts_[name] : nullptr;
-                                     });
+    upstreams_[upstream.name] = upstream::make_http_upstream(
+        upstream, config.timeouts, config.limits, shared_.session_key, dialer, clock_, background_,
+        [this, name = upstream.name] {
+          return identity_lives() ? client_contexts_[name] : nullptr;
+        },
+        credentials_for(upstream));
   }
   return {};
+}
+
+upstream::Credentials Worker::credentials_for(const config::Upstream& upstream) {
+  upstream::Credentials credentials;
+  if (!upstream.wimse) return credentials;
+  const config::UpstreamWimse& rule = *upstream.wimse;
+  credentials.attach = [this, &rule](http::RequestHead& head, std::string_view body) {
+    return wimse::attach(head, body, rule, identity_ ? identity_->wit.get() : nullptr, rng_,
+                         clock_.wall_seconds());
+  };
+  if (rule.method != config::WimseMethod::kSignature) return credentials;
+  credentials.has_own = [](const http::ResponseHead& answer) {
+    return wimse::has_signature(answer.fields);
+  };
+  credentials.check = [this](const http::RequestHead& sent, const http::ResponseHead& answer,
+                             std::string_view body) {
+    return wimse::check_answer(sent, answer, body, wit_keys_, clock_.wall_seconds());
+  };
+  return credentials;
 }
 
 namespace {
@@ -178,6 +199,7 @@ Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
   client_contexts_ = std::move(clients);
   const bool rotated = identity_ != nullptr;
   identity_ = std::move(snapshot);
+  wit_keys_ = wimse::read_wit_keys(identity_->jwt_bundles);
   if (rotated) {
     for (const auto& [name, upstream] : upstreams_) upstream->retire_connections();
     if (valkey_) valkey_->retire_connection();

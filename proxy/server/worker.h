@@ -25,9 +25,11 @@
 #include "proxy/identity/identity.h"
 #include "proxy/net/socket.h"
 #include "proxy/tls/tls.h"
+#include "proxy/upstream/http_upstream.h"
 #include "proxy/upstream/session_seal.h"
 #include "proxy/upstream/upstream.h"
 #include "proxy/valkey/client.h"
+#include "proxy/wimse/wit.h"
 
 namespace mandated::server {
 
@@ -81,11 +83,14 @@ class Worker {
   Clock& clock() { return clock_; }
   Rng& rng() { return rng_; }
   Ledger& ledger() { return *ledger_; }
+  Replays& replays() { return *replays_; }
   Gate& gate() { return gate_; }
   const FilterChain& filters() const { return *filters_; }
   const http::ServerLimits& server_limits() const { return server_limits_; }
   /// Null without an identity that has not expired.
   tls::ContextPtr server_context(const config::Listener& listener) const;
+  /// Of the bundles that stand now.
+  const wimse::WitKeys& wit_keys() const { return wit_keys_; }
   /// Never null: the configuration was checked.
   upstream::Upstream& upstream(const std::string& name) const { return *upstreams_.at(name); }
   /// Whether one more peer that was refused in its handshake may take a line of the audit trail:
@@ -138,6 +143,7 @@ class Worker {
  private:
   Worker(Shared& shared, Clock& clock, Rng& rng, std::unique_ptr<WalletSource> wallet);
   Result<void> build(net::Dialer& dialer, const MakeCommandUpstream& make_command_upstream);
+  upstream::Credentials credentials_for(const config::Upstream& upstream);
   Result<void> share_through(const config::Valkey& valkey, net::Dialer& dialer);
   bool identity_lives() const;
   Task<void> accept_loop(net::Listener& listener, const config::Listener& config);
@@ -161,6 +167,7 @@ class Worker {
   std::uint64_t counted_misses_ = 0;
   std::unique_ptr<const FilterChain> filters_;
   identity::SnapshotPtr identity_;
+  wimse::WitKeys wit_keys_;
   std::map<std::string, tls::ContextPtr> server_contexts_;  // by listener
   std::map<std::string, tls::ContextPtr> client_contexts_;  // by upstream
   std::map<std::string, tls::SessionCachePtr> sessions_;    // by upstream

@@ -32,14 +32,20 @@ protocol::Rejection no_such_session(const protocol::Call& call) {
   return {404, protocol::kInvalidRequest, "There is no such session.", call.id, {}};
 }
 
+bool is_proof_of_sender(std::string_view name) {
+  return name == "workload-identity-token" || name == "workload-proof-token" ||
+         name == "signature" || name == "signature-input";
+}
+
 // Whether a field of an MCP request goes on. The length is ours, since a body that was checked is
 // sent as it was checked; a session id goes only when this peer was given it; receipts are set
-// anew. A list must come back in a form that can be read and cut down. The rest are fields in which
+// anew, and so is what proves who calls: it was meant for us, and covers what came, not what goes.
+// A list must come back in a form that can be read and cut down. The rest are fields in which
 // a caller could claim to be somebody else, or to mean another method or field, to a server that
 // trusts what stands before it.
 bool goes_on(std::string_view name, bool is_list) {
   if (name == "content-length" || name == kSessionField || name == "delegation-receipt" ||
-      name == "delegation-proof") {
+      name == "delegation-proof" || is_proof_of_sender(name) || name == "content-digest") {
     return false;
   }
   if (is_list && (name == "accept-encoding" || name == "range")) return false;
@@ -51,11 +57,14 @@ bool goes_on(std::string_view name, bool is_list) {
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const config::Upstream& config, PoolOptions options, Clock::Duration stream_idle,
-               const SessionSeal::Key& session_key, net::Dialer& dialer, Clock& clock, Gate& gate,
-               std::function<tls::ContextPtr()> context)
+               std::size_t answer_bytes_max, const SessionSeal::Key& session_key,
+               net::Dialer& dialer, Clock& clock, Gate& gate,
+               std::function<tls::ContextPtr()> context, Credentials credentials)
       : config_(config),
         stream_idle_(stream_idle),
+        answer_bytes_max_(answer_bytes_max),
         seal_(session_key, config.name),
+        credentials_(std::move(credentials)),
         pool_(std::move(options), dialer, clock, gate, std::move(context)) {}
 
   Task<Result<http::Response>> forward(Permit, const Outgoing& outgoing) override {
@@ -84,12 +93,20 @@ class HttpUpstream final : public Upstream {
     } else {
       head.fields = outgoing.head.fields;
       protocol::set_delegation_fields(head.fields, {}, {});
+      head.fields.remove("workload-identity-token");
+      head.fields.remove("workload-proof-token");
       if (!outgoing.stream->ended()) payload.stream = outgoing.stream;
+    }
+    if (credentials_.attach) {
+      CO_CHECK(credentials_.attach(head, bytes));
     }
     const bool endless = outgoing.call != nullptr && outgoing.call->is_endless();
     const Clock::Duration idle = endless ? stream_idle_ : Clock::Duration::zero();
     CO_TRY(http::Response response,
            co_await pool_.send(head, payload, outgoing.deadline, idle, outgoing.progress));
+    if (credentials_.has_own && credentials_.has_own(response.head)) {
+      CO_CHECK(co_await check_answer(head, response));
+    }
     const auto given = response.head.fields.single(kSessionField);
     if (outgoing.call != nullptr && given) {
       response.head.fields.set(std::string(kSessionField), seal_.seal(*given, outgoing.peer));
@@ -101,6 +118,20 @@ class HttpUpstream final : public Upstream {
   void drain() override { pool_.drain(); }
 
  private:
+  // What proves the answer was for us: it ends here, since the caller may get less than the server
+  // sent.
+  Task<Result<void>> check_answer(const http::RequestHead& sent, http::Response& response) {
+    CO_TRY(std::string whole, co_await http::read_all(*response.body, answer_bytes_max_));
+    Result<void> good = credentials_.check(sent, response.head, whole);
+    if (!good) co_return fail(good.error().code, Side::kUpstream, std::move(good.error().text));
+    for (const std::string_view name :
+         {"workload-identity-token", "signature", "signature-input", "content-digest"}) {
+      response.head.fields.remove(name);
+    }
+    response.body = std::make_unique<http::StringBody>(std::move(whole));
+    co_return Result<void>();
+  }
+
   static std::string query_of(std::string_view target) {
     const std::size_t mark = target.find('?');
     return mark == std::string_view::npos ? std::string() : std::string(target.substr(mark));
@@ -108,21 +139,21 @@ class HttpUpstream final : public Upstream {
 
   const config::Upstream& config_;
   Clock::Duration stream_idle_;
+  std::size_t answer_bytes_max_;  // of those that are read whole
   SessionSeal seal_;
+  Credentials credentials_;
   Pool pool_;
 };
 
 }  // namespace
 
-std::unique_ptr<Upstream> make_http_upstream(const config::Upstream& config,
-                                             const config::Timeouts& timeouts,
-                                             const config::Limits& limits,
-                                             const SessionSeal::Key& session_key,
-                                             net::Dialer& dialer, Clock& clock, Gate& gate,
-                                             std::function<tls::ContextPtr()> context) {
-  return std::make_unique<HttpUpstream>(config, pool_options(config, timeouts, limits),
-                                        timeouts.stream_idle, session_key, dialer, clock, gate,
-                                        std::move(context));
+std::unique_ptr<Upstream> make_http_upstream(
+    const config::Upstream& config, const config::Timeouts& timeouts, const config::Limits& limits,
+    const SessionSeal::Key& session_key, net::Dialer& dialer, Clock& clock, Gate& gate,
+    std::function<tls::ContextPtr()> context, Credentials credentials) {
+  return std::make_unique<HttpUpstream>(
+      config, pool_options(config, timeouts, limits), timeouts.stream_idle, limits.body_bytes_max,
+      session_key, dialer, clock, gate, std::move(context), std::move(credentials));
 }
 
 }  // namespace mandated::upstream

@@ -49,4 +49,14 @@ Result<void> attach(http::RequestHead& head, std::string_view body,
   return {};
 }
 
+Result<void> check_answer(const http::RequestHead& sent, const http::ResponseHead& answer,
+                          std::string_view body, const WitKeys& keys, Seconds now) {
+  const auto token = answer.fields.single(kWitField);
+  if (!token) return not_proven("the signed answer came without its one WIT");
+  TRY(const Wit wit, verify_wit(*token, keys, now));
+  TRY(const std::string nonce, nonce_of(sent));
+  CHECK(verify_response(sent, answer, wit, nonce, now));
+  return check_content_digest(answer.fields, body);
+}
+
 }  // namespace mandated::wimse

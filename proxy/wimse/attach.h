@@ -18,4 +18,8 @@ Result<void> attach(http::RequestHead& head, std::string_view body,
                     const config::UpstreamWimse& rule, const identity::WorkloadToken* token,
                     Rng& rng, Seconds now);
 
+/// An answer that is signed (http_signature.h), to a request that we signed. kPeerIdentity.
+Result<void> check_answer(const http::RequestHead& sent, const http::ResponseHead& answer,
+                          std::string_view body, const WitKeys& keys, Seconds now);
+
 }  // namespace mandated::wimse

@@ -188,6 +188,11 @@ Result<ProofOnce> verify_request(const http::RequestHead& head, const Wit& wit,
   return once;
 }
 
+Result<std::string> nonce_of(const http::RequestHead& head) {
+  TRY(const SfMember input, the_one(head.fields));
+  return text_of(input, "nonce");
+}
+
 Result<void> verify_response(const http::RequestHead& request, const http::ResponseHead& head,
                              const Wit& wit, std::string_view nonce, Seconds now) {
   const Message message{request, &head};

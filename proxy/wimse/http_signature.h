@@ -26,6 +26,9 @@ bool has_signature(const http::Fields& fields);
 Result<ProofOnce> verify_request(const http::RequestHead& head, const Wit& wit,
                                  std::span<const std::string> audiences, Seconds now);
 
+/// The nonce of a request that sign_request signed. kPeerIdentity when it was not.
+Result<std::string> nonce_of(const http::RequestHead& head);
+
 /// An answer's signature, for a request that was signed with `nonce`. kPeerIdentity.
 Result<void> verify_response(const http::RequestHead& request, const http::ResponseHead& head,
                              const Wit& wit, std::string_view nonce, Seconds now);

@@ -310,15 +310,15 @@ INSTANTIATE_TEST_SUITE_P(
                "elsewhere the peer is not known"},
         Change{"address: unix:run/local.sock", "address: 0.0.0.0:9443\n    tls: mtls",
                "m.yaml:12:5: /listeners/1/tls: stands here for the second time; first in line 11"},
-        Change{
-            "    address: unix:run/local.sock\n    tls: none", "    address: 0.0.0.0:9443",
-            "m.yaml:10:14: /listeners/1/address: is already the address of agents\n"
-            "m.yaml:19:5: /routes/1/allowed_peers: missing; an mtls listener needs the SPIFFE IDs "
-            "that may call"},
-        Change{
-            "    allowed_peers: [spiffe://example.org/agent/*]\n", "",
-            "m.yaml:13:5: /routes/0/allowed_peers: missing; an mtls listener needs the SPIFFE IDs "
-            "that may call"},
+        Change{"    address: unix:run/local.sock\n    tls: none", "    address: 0.0.0.0:9443",
+               "m.yaml:10:14: /listeners/1/address: is already the address of agents\n"
+               "m.yaml:19:5: /routes/1/allowed_peers: missing; an mtls or wimse listener needs the "
+               "SPIFFE IDs "
+               "that may call"},
+        Change{"    allowed_peers: [spiffe://example.org/agent/*]\n", "",
+               "m.yaml:13:5: /routes/0/allowed_peers: missing; an mtls or wimse listener needs the "
+               "SPIFFE IDs "
+               "that may call"},
         Change{"trust_domain: example.org,", "trust_domain: other.example,",
                "m.yaml:4:68: /identity/embedded/spiffe_id: expected an ID of the trust domain "
                "other.example"},
@@ -668,6 +668,111 @@ TEST(Valkey, Refused) {
              "/receipts/ledger: expected either ledger or valkey"}}) {
     const Loaded loaded = load_text("m.yaml", with_receipts(c.members));
     ASSERT_FALSE(loaded) << c.members;
+    EXPECT_THAT(to_string(loaded.error()), testing::EndsWith(": " + c.problem + "\n"));
+  }
+}
+
+// A whole file whose listener and upstream have these members, too.
+std::string with_wimse(const std::string& listener, const std::string& upstream,
+                       const std::string& route, const std::string& more = kOwnIdentity) {
+  return R"(version: 1
+role: inbound
+listeners: [{name: a, address: "127.0.0.1:1", )" +
+         listener + R"(}]
+routes: [{name: r, path: /mcp, upstream: u, mandate: "off", )" +
+         route + R"(}]
+upstreams: [{name: u, url: "http://127.0.0.1:2", )" +
+         upstream + R"(}]
+audit: {file: audit.jsonl}
+)" + more;
+}
+
+TEST(Wimse, FillsTheStructs) {
+  const Loaded loaded = load_text(
+      "m.yaml", with_wimse("wimse: {mode: accept, method: token, audiences: "
+                           "[\"https://t.example.org\", \"spiffe://a.org/t\"], carriers: "
+                           "[\"spiffe://a.org/gateway\"]}",
+                           "wimse: {method: signature, audience: \"https://far.example\"}",
+                           "allowed_peers: [\"spiffe://a.org/**\", \"wimse://b.org/*\"]"));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  const ListenerWimse& inbound = *loaded->listeners.front().wimse;
+  EXPECT_FALSE(inbound.required);
+  EXPECT_EQ(inbound.method, WimseMethod::kToken);
+  EXPECT_THAT(inbound.audiences, testing::ElementsAre("https://t.example.org", "spiffe://a.org/t"));
+  EXPECT_THAT(inbound.carriers, testing::ElementsAre("spiffe://a.org/gateway"));
+  const UpstreamWimse& out = *loaded->upstreams.front().wimse;
+  EXPECT_EQ(out.method, WimseMethod::kSignature);
+  EXPECT_EQ(out.audience, "https://far.example");
+  const Loaded plain = load_text(
+      "m.yaml", with_wimse("tls: none, wimse: {audiences: [\"https://t.example.org\"]}",
+                           "wimse: {method: token}", "allowed_peers: [spiffe://a.org/x]"));
+  ASSERT_TRUE(plain) << to_string(plain.error());
+  EXPECT_TRUE(plain->listeners.front().wimse->required);
+  EXPECT_EQ(plain->listeners.front().wimse->method, WimseMethod::kAny);
+  EXPECT_EQ(plain->upstreams.front().wimse->audience, "");
+}
+
+TEST(Wimse, ASignedRequestNeedsNoProofOfItsReceipt) {
+  for (const auto& [method, problems] : {std::pair("signature", 0), {"any", 0}, {"token", 1}}) {
+    std::string text = with_receipts("cache_entries_max: 1", kOwnIdentity);
+    const auto change = [&text](std::string_view from, const std::string& to) {
+      text.replace(text.find(from), from.size(), to);
+    };
+    change("tls: none", std::string("tls: none, wimse: {method: ") + method +
+                            ", audiences: [\"https://t.example\"]}");
+    change("mandate: {", "allowed_peers: [spiffe://a.org/x], mandate: {proof: mtls, ");
+    const Loaded loaded = load_text("m.yaml", text);
+    EXPECT_EQ(loaded.has_value(), problems == 0) << text;
+    if (!loaded) {
+      EXPECT_THAT(to_string(loaded.error()), testing::HasSubstr("mandate/proof: mtls needs"));
+    }
+  }
+}
+
+TEST(Wimse, Refused) {
+  const std::string peers = "allowed_peers: [spiffe://a.org/x]";
+  const std::string http = peers + ", protocol: http";
+  const std::string plain = "tls: none, ";
+  const std::string taken = "wimse: {audiences: [\"https://t.example.org\"]}";
+  struct Case {
+    std::string text;
+    std::string problem;
+  };
+  for (const Case& c :
+       {Case{with_wimse("wimse: {}", "", peers),
+             "/listeners/0/wimse/audiences: missing; expected a list such as "
+             "[\"https://tools.example.org\"]"},
+        Case{with_wimse("wimse: {audiences: [a/b]}", "", peers),
+             "/listeners/0/wimse/audiences/0: expected a SPIFFE ID, or an origin such as "
+             "https://tools.example.org"},
+        Case{with_wimse(plain + "wimse: {mode: accept, audiences: [\"https://t.example.org\"]}", "",
+                        peers),
+             "/listeners/0/wimse/mode: expected require: without mtls nothing else says who calls"},
+        Case{with_wimse(plain + "wimse: {audiences: [\"https://t.example.org\"], carriers: "
+                                "[spiffe://a.org/g]}",
+                        "", peers),
+             "/listeners/0/wimse/carriers: goes with tls: mtls only"},
+        Case{
+            with_wimse(plain + taken, "", ""),
+            "/routes/0/allowed_peers: missing; an mtls or wimse listener needs the SPIFFE IDs that "
+            "may call"},
+        Case{with_wimse(plain + taken, "", "allowed_peers: [https://a.org/x]"),
+             "/routes/0/allowed_peers/0: expected a SPIFFE ID or pattern such as "
+             "spiffe://example.org/agent/*"},
+        Case{with_wimse(plain + taken, "", http),
+             "/routes/0/protocol: expected mcp: a body that is passed through cannot be signed or "
+             "checked; wimse with method: token can"},
+        Case{with_wimse("tls: mtls", "wimse: {method: signature}", http),
+             "/routes/0/protocol: expected mcp: a body that is passed through cannot be signed or "
+             "checked; wimse with method: token can"},
+        Case{with_wimse(plain + taken, "", peers, ""),
+             "/listeners/0/wimse: needs /identity: its bundles hold the keys"},
+        Case{with_wimse("tls: none", "wimse: {method: token}", "", ""),
+             "/upstreams/0/wimse: needs /identity"},
+        Case{with_wimse("tls: mtls", "wimse: {method: any}", peers),
+             "/upstreams/0/wimse/method: expected token or signature"}}) {
+    const Loaded loaded = load_text("m.yaml", c.text);
+    ASSERT_FALSE(loaded) << c.text;
     EXPECT_THAT(to_string(loaded.error()), testing::EndsWith(": " + c.problem + "\n"));
   }
 }

@@ -126,6 +126,26 @@ TEST_F(MandateTest, WithoutProofsTheHolderMustBeThePeer) {
   EXPECT_EQ(decide(stranger), "wrong_holder");
 }
 
+TEST_F(MandateTest, WithoutProofsTheCallItselfMustBeProven) {
+  using Proof = identity::PeerIdentity::Proof;
+  call_.route.mandate.proof = config::ProofMode::kMtls;
+  Exchange exchange = call_.exchange();
+  exchange.call.receipts = call_.chain();
+  exchange.caller.proof = Proof::kHttpSignature;  // covers the body
+  EXPECT_EQ(decide(exchange), "pass");
+  exchange.caller.proof = Proof::kWorkloadToken;
+  EXPECT_EQ(decide(exchange), "no_proof");
+  call_.attach(exchange, call_.chain());
+  EXPECT_EQ(decide(exchange), "pass");
+}
+
+TEST_F(MandateTest, NoWimseUriIsASpiffeIdsHolder) {
+  Exchange exchange = call_.exchange();
+  call_.attach(exchange, call_.chain());
+  exchange.caller.spiffe_id.replace(0, std::string("spiffe").size(), "wimse");
+  EXPECT_EQ(decide(exchange), "wrong_holder");
+}
+
 TEST_F(MandateTest, WithoutProofsAReceiptForAnybodyIsRefused) {
   call_.route.mandate.proof = config::ProofMode::kMtls;
   receipt::Grant grant = call_.grant();

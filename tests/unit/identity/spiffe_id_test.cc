@@ -126,6 +126,12 @@ TEST(SpiffeIdPattern, Matches) {
       {"spiffe://td/a", "spiffe://td/a/", false},
       {"spiffe://td/*/", "spiffe://td/a", false},
       {"https://td/a", "https://td/a", false},
+      {"wimse://td/a", "wimse://td/a", true},
+      {"wimse://td/*", "wimse://td/a", true},
+      {"wimse://td/a", "spiffe://td/a", false},
+      {"spiffe://td/a", "wimse://td/a", false},
+      {"spiffe://td/**", "wimse://td/a", false},
+      {"wimse://*/a", "wimse://td/a", false},
   };
   for (const Case& wanted : cases) {
     EXPECT_EQ(spiffe_id_matches(wanted.pattern, wanted.id), wanted.matches)

@@ -286,15 +286,23 @@ TEST_F(ExchangeTest, WhatClaimsToBeSomebodyElseStaysBehind) {
   std::string names;
   server_.answer = [&names](http::ServerStream& stream) { return Lists::answer(stream, names); };
   http::Fields fields;
-  for (const char* name : {"x-forwarded-client-cert", "x-http-method-override", "mcp_name",
-                           "forwarded", "traceparent"}) {
+  for (const char* name :
+       {"x-forwarded-client-cert", "x-http-method-override", "mcp_name", "forwarded", "traceparent",
+        "workload-identity-token", "workload-proof-token", "signature", "signature-input",
+        "content-digest"}) {
     fields.set(name, "a");
   }
   ask("/open", kCall, "POST", fields);
   EXPECT_NE(names.find("traceparent"), std::string::npos);
-  for (const char* name : {"x-forwarded", "method-override", "mcp_name", "forwarded"}) {
+  for (const char* name : {"x-forwarded", "method-override", "mcp_name", "forwarded", "workload-",
+                           "signature", "content-digest"}) {
     EXPECT_EQ(names.find(name), std::string::npos) << names;
   }
+  // Where nothing is understood, only what is never for the server.
+  names.clear();
+  ask("/plain", kCall, "POST", fields);
+  EXPECT_NE(names.find("signature-input"), std::string::npos);
+  EXPECT_EQ(names.find("workload-"), std::string::npos) << names;
 }
 
 TEST_F(ExchangeTest, ARevisionWithoutSessionsCarriesNoSessionId) {

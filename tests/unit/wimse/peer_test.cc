@@ -5,6 +5,8 @@
 
 #include "proxy/wimse/attach.h"
 #include "proxy/wimse/content_digest.h"
+#include "proxy/wimse/http_signature.h"
+#include "proxy/wimse/structured_field.h"
 #include "tests/support/sim_rng.h"
 #include "tests/unit/wimse/fixture.h"
 
@@ -112,6 +114,47 @@ TEST(Peer, WithoutATokenNothingLeaves) {
   const identity::WorkloadToken old = token(Clock::WallTime(std::chrono::seconds(1'780'000'000)));
   EXPECT_EQ(attach(head, "", {}, &old, rng, kNow).error().code, mandated::Code::kUnavailable);
   EXPECT_EQ(head.fields.count("workload-identity-token"), 0U);
+}
+
+TEST(Peer, ASignedAnswerIsOfTheFarSideAndToThisRequest) {
+  mandated::test::SimRng rng(1);
+  const identity::WorkloadToken own = token();
+  http::RequestHead sent = request();
+  ASSERT_TRUE(attach(sent, "{}", {WimseMethod::kSignature, ""}, &own, rng, kNow));
+  http::RequestHead other = request();
+  ASSERT_TRUE(attach(other, "{}", {WimseMethod::kSignature, ""}, &own, rng, kNow));
+  const auto nonce = nonce_of(sent);
+  ASSERT_TRUE(nonce);
+  EXPECT_FALSE(nonce_of(request()));
+
+  http::ResponseHead answer;
+  answer.status = 200;
+  const std::string callee = test::wit();
+  answer.fields.add("content-digest", content_digest("[]"));
+  answer.fields.add("workload-identity-token", callee);
+  const std::string input =
+      R"(("@status" "@method";req "@request-target";req "content-digest" "workload-identity-token"))"
+      R"(;created=1780000000;expires=1780000060;nonce="m";tag="wimse-workload-to-workload")"
+      ";wimse-req-nonce=\"" +
+      *nonce + "\"";
+  const std::string base =
+      "\"@status\": 200\n\"@method\";req: POST\n\"@request-target\";req: /mcp\n"
+      "\"content-digest\": " +
+      content_digest("[]") + "\n\"workload-identity-token\": " + callee +
+      "\n\"@signature-params\": " + input;
+  answer.fields.add("signature-input", "wimse=" + input);
+  answer.fields.add("signature", "wimse=" + to_text(SfBytes{test::workload().sign(base)}));
+  const auto good = check_answer(sent, answer, "[]", test::keys(), kNow);
+  EXPECT_TRUE(good) << good.error().text;
+  EXPECT_FALSE(check_answer(sent, answer, "[1]", test::keys(), kNow));
+  EXPECT_FALSE(check_answer(other, answer, "[]", test::keys(), kNow));
+  EXPECT_FALSE(check_answer(sent, answer, "[]", test::keys(), kNow + 60));
+  http::ResponseHead bent = answer;
+  bent.status = 500;
+  EXPECT_FALSE(check_answer(sent, bent, "[]", test::keys(), kNow));
+  bent = answer;
+  bent.fields.remove("workload-identity-token");
+  EXPECT_FALSE(check_answer(sent, bent, "[]", test::keys(), kNow));
 }
 
 TEST(Peer, ATokenWithoutItsOneProofProvesNothing) {
