@@ -103,14 +103,17 @@ Result<BundleDocument> parse_bundle(std::string_view text) {
   return document;
 }
 
-bool same_keys(const JwtBundles& a, const JwtBundles& b) {
-  const auto same = [](const JwtKey& one, const JwtKey& other) {
-    return one.kid == other.kid && one.use == other.use &&
-           EVP_PKEY_cmp(one.key.get(), other.key.get()) == 1;
-  };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
-    return x.first == y.first &&
-           std::equal(x.second.begin(), x.second.end(), y.second.begin(), y.second.end(), same);
+bool same_keys(const std::vector<JwtKey>& a, const std::vector<JwtKey>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const JwtKey& one, const JwtKey& other) {
+                      return one.kid == other.kid && one.use == other.use &&
+                             EVP_PKEY_cmp(one.key.get(), other.key.get()) == 1;
+                    });
+}
+
+bool same_bundles(const JwtBundles& a, const JwtBundles& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return one.first == other.first && same_keys(one.second, other.second);
   });
 }
 
@@ -327,11 +330,12 @@ Result<void> EmbeddedSvidSource::update(Clock::WallTime now,
   const std::string& own = trust_domain_->trust_domain();
   // Also at once when our own bundle changed: the authority that signed may be gone from it.
   const bool half_lived = svid.expires - now <= options_.ttl / 2;
-  const bool own_changed = trusted.bundles.at(own) != current_->bundles.at(own);
+  const bool own_changed = trusted.bundles.at(own) != current_->bundles.at(own) ||
+                           !same_keys(trusted.jwt_bundles.at(own), current_->jwt_bundles.at(own));
   if (half_lived || own_changed || now < svid.not_before) {
     TRY(current_, make(now));
   } else if (trusted.bundles != current_->bundles ||
-             !same_keys(trusted.jwt_bundles, current_->jwt_bundles)) {
+             !same_bundles(trusted.jwt_bundles, current_->jwt_bundles)) {
     auto snapshot = std::make_shared<Snapshot>(*current_);
     snapshot->bundles = std::move(trusted.bundles);
     snapshot->jwt_bundles = std::move(trusted.jwt_bundles);

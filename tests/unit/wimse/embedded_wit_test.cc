@@ -153,6 +153,14 @@ TEST_F(EmbeddedWitTest, TokensAreRenewedWithTheSvid) {
   EXPECT_EQ(snapshots[1]->wit->expires, now_ + 450s);
   EXPECT_NE(snapshots[1]->wit->token, snapshots[0]->wit->token);
   EXPECT_TRUE(verify(*snapshots[1]->wit, snapshots[1]->jwt_bundles, now_ + 150s));
+  // At once when its authority is gone: another process made one anew.
+  std::filesystem::remove(state_ + "/wit_authority.pem");
+  const auto renewed = EmbeddedTrustDomain::open(state_, "test.example", clock_.wall());
+  ASSERT_TRUE(renewed);
+  clock_.advance(10s);
+  ASSERT_EQ(snapshots.size(), 3U);
+  EXPECT_TRUE(
+      verify(*snapshots[2]->wit, {{"test.example", (*renewed)->wit_keys()}}, clock_.wall()));
   source.stop();
   clock_.run_ready();
   EXPECT_EQ(gate.active(), 0U);

@@ -134,7 +134,8 @@ http::RequestHead signed_as(const std::string& input, const std::string& base_li
 constexpr std::string_view kComponents = R"(("@method" "@request-target"))";
 constexpr std::string_view kLines = "\"@method\": GET\n\"@request-target\": /mcp\n";
 constexpr std::string_view kGood =
-    R"(;created=1780000000;expires=1780000060;nonce="n";tag="wimse-workload-to-workload";wimse-aud="https://tools.example.org/mcp")";
+    R"(;created=1780000000;expires=1780000060;nonce="n";tag="wimse-workload-to-workload")"
+    R"(;wimse-aud="https://tools.example.org/mcp")";
 
 std::string good_but(std::string_view what, std::string_view by) {
   std::string text(kGood);

@@ -133,7 +133,8 @@ TEST(Peer, ASignedAnswerIsOfTheFarSideAndToThisRequest) {
   answer.fields.add("content-digest", content_digest("[]"));
   answer.fields.add("workload-identity-token", callee);
   const std::string input =
-      R"(("@status" "@method";req "@request-target";req "content-digest" "workload-identity-token"))"
+      R"(("@status" "@method";req "@request-target";req "content-digest")"
+      R"( "workload-identity-token"))"
       R"(;created=1780000000;expires=1780000060;nonce="m";tag="wimse-workload-to-workload")"
       ";wimse-req-nonce=\"" +
       *nonce + "\"";
