@@ -12,8 +12,9 @@ test: ## everything: format, tidy, all layers with both compilers, sanitizers, 6
 
 bench: ## what it costs, beside Envoy and beside other tokens
 	tools/setup envoy tokens
-	tools/build release mandated bench_load bench_upstream receipt_bench
+	tools/build release mandated bench_load bench_upstream receipt_bench handshake_bench
 	bench/run
+	bench/handshakes
 	bench/revocation
 	bench/tokens/run
 

@@ -46,6 +46,7 @@ struct Options {
   double seconds = 2;
   unsigned chains = 0;      // cold: how many to make beforehand
   std::string write_chain;  // write a chain for a wallet to this file, and no more
+  bool hold = false;        // one call on each connection, then all stand idle until stdin ends
 };
 
 // --- receipts --------------------------------------------------------------------------------
@@ -206,6 +207,48 @@ Task<void> use_connection(Load& load) {
   connection->close();
 }
 
+// --- idle connections ------------------------------------------------------------------------
+
+using Connections = std::vector<std::shared_ptr<http::ClientConnection>>;
+
+/// One after the other, each with a call, so that it has been in use.
+Task<void> open_some(Load& load, unsigned count, Connections& held) {
+  for (unsigned i = 0; i < count && load.failures == 0; ++i) {
+    Result<std::shared_ptr<http::ClientConnection>> opened = co_await open(load);
+    if (!opened) {
+      count_failure(load, opened.error().text);
+      co_return;
+    }
+    held.push_back(*opened);
+    const Result<std::string> answer = co_await exchange(*held.back(), load.head);
+    if (!answer) count_failure(load, answer.error().text);
+  }
+}
+
+/// Says on stdout when all stand, and keeps them until stdin ends.
+Task<void> hold(Load& load) {
+  constexpr unsigned kAtOnce = 16;
+  Connections held;
+  Gate openers(load.clock.executor());
+  for (unsigned i = 0; i < kAtOnce; ++i) {
+    const unsigned share =
+        load.options.connections / kAtOnce + (i < load.options.connections % kAtOnce ? 1 : 0);
+    openers.spawn(open_some(load, share, held));
+  }
+  co_await openers.wait_empty();
+  if (load.failures != 0) give_up("idle connections", load.first_failure);
+  const auto alive = [&held] {
+    return std::count_if(held.begin(), held.end(), [](const auto& each) { return each->alive(); });
+  };
+  std::printf("{\"connections\":%td}\n", alive());
+  std::fflush(stdout);
+  while (std::getchar() != EOF) {
+  }
+  std::printf("{\"connections\":%td}\n", alive());
+  std::fflush(stdout);
+  std::_Exit(0);  // the kernel closes them
+}
+
 http::RequestHead make_head(const Options& options) {
   http::RequestHead head;
   head.method = "POST";
@@ -274,6 +317,11 @@ int run(const Options& options) {
   load.end = began + std::chrono::duration_cast<Clock::Duration>(
                          std::chrono::duration<double>(options.seconds));
   Gate connections(context.get_executor());
+  if (options.hold) {
+    connections.spawn(hold(load));
+    context.run();
+    return 1;  // hold() ends the process
+  }
   for (unsigned i = 0; i < options.connections; ++i) connections.spawn(use_connection(load));
   context.run();
   return report(load, std::chrono::duration<double>(clock.now() - began).count());
@@ -298,6 +346,7 @@ int main(int argc, char** argv) {
   app.add_option("--connections", options.connections);
   app.add_option("--streams", options.streams, "of each HTTP/2 connection");
   app.add_option("--seconds", options.seconds);
+  app.add_flag("--hold", options.hold, "one call on each connection, then idle until stdin ends");
   app.add_option("--write-chain", options.write_chain, "write a chain for a wallet, and no more");
   app.add_option("--chains", options.chains, "cold: chains made beforehand");
   CLI11_PARSE(app, argc, argv);

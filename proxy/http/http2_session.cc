@@ -13,6 +13,7 @@ namespace mandated::http {
 namespace {
 
 constexpr std::size_t kReadBytes = 16384;
+constexpr std::size_t kReadQuiet = 1024;         // what an idle connection holds
 constexpr std::size_t kWriteBytes = 65536;       // gathered into one write
 constexpr std::size_t kStreamBytes = 32768;      // buffered of an outgoing body: two full frames
 constexpr std::size_t kHeadBytesMax = 1U << 18;  // that nghttp2 agrees to send
@@ -356,7 +357,7 @@ Http2Session::Http2Session(net::Stream& stream, Clock& clock, const Http2Options
 Http2Session::~Http2Session() = default;
 
 Task<Result<void>> Http2Session::read_all_frames() {
-  std::string buffer(kReadBytes, '\0');
+  std::string buffer(kReadQuiet, '\0');
   std::size_t discarded = 0;
   while (true) {
     Result<std::size_t> count = co_await stream_.read_some(buffer);
@@ -375,6 +376,11 @@ Task<Result<void>> Http2Session::read_all_frames() {
     if (options_.wipes_input) explicit_bzero(buffer.data(), *count);
     settle();
     wake_writer();
+    if (*count == buffer.size()) {
+      buffer.resize(kReadBytes);
+    } else if (buffer.size() > kReadQuiet && *count < kReadQuiet) {
+      buffer = std::string(kReadQuiet, '\0');
+    }
   }
 }
 

@@ -22,10 +22,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kInputSmall = 4096;         // what an idle connection holds
+constexpr std::size_t kInputSmall = 4096;         // a flight of the handshake, most requests
+constexpr std::size_t kInputIdle = 1024;          // what an idle connection holds
 constexpr std::size_t kInputLarge = 16384 + 512;  // a record and more (RFC 8446 section 5.2)
 constexpr std::size_t kWriteMax = 32768;          // records of 16 KiB sent at once: two
-constexpr std::size_t kOutputKept = 4096;         // of the memory for records, between two writes
 constexpr Clock::Duration kFarewell = 1s;         // how long a refused peer is told why
 constexpr std::size_t kFarewellBytesMax = 65536;
 
@@ -242,8 +242,13 @@ void BoringStream::set_deadline(Clock::Time deadline) {
 
 /// Reads from the transport. Precondition: BoringSSL has taken all it had.
 Task<Result<std::size_t>> BoringStream::fill() {
-  // Who sends this much gets room for whole records; the rest of the time 4 KiB are enough.
-  if (input_end_ == input_.size() && input_.size() < kInputLarge) input_.resize(kInputLarge);
+  // Who sends this much gets room for whole records; who is quiet holds little.
+  if (input_end_ == input_.size()) {
+    input_.resize(input_.size() < kInputSmall ? kInputSmall : kInputLarge);
+  } else if (input_.size() > kInputIdle && input_end_ < kInputIdle &&
+             SSL_is_init_finished(ssl_.get())) {
+    input_ = std::string(kInputIdle, '\0');
+  }
   input_next_ = 0;
   input_end_ = 0;
   const std::span<char> room(input_);
@@ -260,10 +265,6 @@ Task<Result<void>> BoringStream::flush() {
     std::string records = std::move(output_);
     output_.clear();
     sent = co_await transport_->write(records);
-    if (output_.empty() && records.capacity() <= kOutputKept) {
-      records.clear();
-      output_ = std::move(records);
-    }
   }
   flushing_ = false;
   co_return sent;

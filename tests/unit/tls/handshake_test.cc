@@ -25,7 +25,8 @@ class HandshakeTest : public TlsFixture {
   };
   Met meet(RawPeer& client, const ContextPtr& server, net::StreamPtr far) {
     std::optional<Outcome> accepted;
-    gate_.spawn(store(accept(std::move(far), server, clock_, clock_.now() + 10s), accepted));
+    gate_.spawn(
+        store(accept(std::move(far), server, clock_, clock_.now() + 10s, &failure_), accepted));
     Met met{fail(Code::kInternal, "never ended"), run(client.handshake()), client.error()};
     clock_.run_until([&] { return accepted.has_value(); }, 1min);
     if (accepted) met.server = std::move(*accepted);
@@ -86,6 +87,7 @@ TEST_F(HandshakeTest, AllowedPeersAreHeldToOnBothSides) {
     expect_fails(server, Code::kPeerIdentity,
                  "spiffe://test.example/client is not among the allowed peers");
     EXPECT_EQ(server.error().side, Side::kDownstream);
+    EXPECT_EQ(failure_, HandshakeFailure::kNotAllowed);
     ASSERT_TRUE(client);  // TLS 1.3: it learns of it when it reads
     expect_fails(read(**client), Code::kHandshake, "access denied");
   }
@@ -96,6 +98,7 @@ TEST_F(HandshakeTest, AllowedPeersAreHeldToOnBothSides) {
                  "spiffe://test.example/server is not among the allowed peers");
     EXPECT_EQ(client.error().side, Side::kUpstream);
     expect_fails(server, Code::kHandshake, "access denied");
+    EXPECT_EQ(failure_, HandshakeFailure::kPeerRefused);
   }
 }
 
@@ -107,31 +110,33 @@ TEST_F(HandshakeTest, UnfitClientIsRefusedAndToldWhy) {
     identity::SnapshotPtr client;
     const char* reason;
     const char* alert;
+    HandshakeFailure failure;
   };
   const Case cases[] = {
       {"expired", lying("/c", [](TestCertificate& says) { says.ends = -1s; }), "has expired",
-       "certificate expired"},
+       "certificate expired", HandshakeFailure::kExpired},
       {"not yet valid", lying("/c", [](TestCertificate& says) { says.begins = 60s; }),
-       "not yet valid", "bad certificate"},
+       "not yet valid", "bad certificate", HandshakeFailure::kBadCertificate},
       {"two IDs", lying("/c", [](TestCertificate& says) { says.uris.push_back("spiffe://td/b"); }),
-       "2 URI names", "bad certificate"},
+       "2 URI names", "bad certificate", HandshakeFailure::kBadCertificate},
       {"a CA", lying("/c", [](TestCertificate& says) { says.ca = true; }), "is a CA",
-       "bad certificate"},
+       "bad certificate", HandshakeFailure::kBadCertificate},
       {"server only",
        lying("/c", [](TestCertificate& says) { says.extended_usage = {NID_server_auth}; }),
-       "lacks clientAuth", "bad certificate"},
+       "lacks clientAuth", "bad certificate", HandshakeFailure::kBadCertificate},
       {"unknown authority", stranger.snapshot(stranger.svid("/c"), ca_.bundles()), "issuer",
-       "unknown CA"},
+       "unknown CA", HandshakeFailure::kUnknownAuthority},
       {"unknown trust domain", foreign.snapshot(foreign.svid("/c"), ca_.bundles()),
-       "other.example is unknown", "unknown CA"},
+       "other.example is unknown", "unknown CA", HandshakeFailure::kUnknownAuthority},
       {"broken signature", lying("/c", [](TestCertificate& says) { says.break_signature = true; }),
-       "signature failure", "bad certificate"},
+       "signature failure", "bad certificate", HandshakeFailure::kBadCertificate},
   };
   for (const Case& broken : cases) {
     SCOPED_TRACE(broken.what);
     auto [client, server] =
         shake_hands(client_context(broken.client), server_context(ca_.snapshot("/server")));
     expect_fails(server, Code::kPeerIdentity, broken.reason);
+    EXPECT_EQ(to_string(failure_), to_string(broken.failure));
     ASSERT_TRUE(client);
     expect_fails(read(**client), Code::kHandshake, broken.alert);
     EXPECT_FALSE(run((*client)->write("too late")));
@@ -177,6 +182,7 @@ TEST_F(HandshakeTest, ClientWithoutCertificateIsRefused) {
   RawPeer client(std::move(near), false, nullptr);
   const Met met = meet(client, server_context(ca_.snapshot("/server")), std::move(far));
   expect_fails(met.server, Code::kPeerIdentity, "presented no certificate");
+  EXPECT_EQ(failure_, HandshakeFailure::kNoCertificate);
   EXPECT_TRUE(met.client_done);
   EXPECT_EQ(run(client.read()), "");
   EXPECT_EQ(client.error(), "TLSV1_ALERT_CERTIFICATE_REQUIRED");
@@ -303,8 +309,9 @@ TEST_F(HandshakeTest, NonsenseIsAnsweredWithAnAlert) {
     const auto context = server_context(ca_.snapshot("/server"));
     ASSERT_TRUE(run(near->write(bytes)));
     ASSERT_TRUE(run(near->shutdown()));
-    const auto server = run(accept(std::move(far), context, clock_, clock_.now() + 10s));
+    const auto server = run(accept(std::move(far), context, clock_, clock_.now() + 10s, &failure_));
     expect_fails(server, Code::kHandshake, reason);
+    EXPECT_EQ(failure_, HandshakeFailure::kProtocol);
   }
 }
 
@@ -314,8 +321,10 @@ TEST_F(HandshakeTest, PeerThatLeavesIsTheEndAndACutIsReset) {
     auto [near, far] = test::make_memory_pipe(clock_);
     ASSERT_TRUE(run(near->write("\x16")));
     ASSERT_TRUE(run(near->shutdown()));
-    const auto server = run(accept(std::move(far), context, clock_, clock_.now() + 10s));
+    failure_ = HandshakeFailure::kProtocol;
+    const auto server = run(accept(std::move(far), context, clock_, clock_.now() + 10s, &failure_));
     expect_fails(server, Code::kEnd, "during the handshake");
+    EXPECT_EQ(failure_, HandshakeFailure::kClosed);
   }
   {
     auto [near, far] = test::make_memory_pipe(clock_);
@@ -338,9 +347,10 @@ TEST_F(HandshakeTest, PeerThatLeavesIsTheEndAndACutIsReset) {
 TEST_F(HandshakeTest, SilentPeerTimesOut) {
   auto [near, far] = test::make_memory_pipe(clock_);
   const Clock::Time begun = clock_.now();
-  const auto server =
-      run(accept(std::move(far), server_context(ca_.snapshot("/server")), clock_, begun + 10s));
+  const auto server = run(accept(std::move(far), server_context(ca_.snapshot("/server")), clock_,
+                                 begun + 10s, &failure_));
   expect_fails(server, Code::kTimeout, "");
+  EXPECT_EQ(failure_, HandshakeFailure::kTimeout);
   EXPECT_EQ(clock_.now() - begun, 10s);
 
   auto [near2, far2] = test::make_memory_pipe(clock_);

@@ -92,7 +92,8 @@ class TlsFixture : public testing::Test {
     std::optional<Outcome> connected;
     std::optional<Outcome> accepted;
     gate_.spawn(store(connect(std::move(near), client, clock_, clock_.now() + 10s), connected));
-    gate_.spawn(store(accept(std::move(far), server, clock_, clock_.now() + 10s), accepted));
+    gate_.spawn(
+        store(accept(std::move(far), server, clock_, clock_.now() + 10s, &failure_), accepted));
     clock_.run_until([&] { return connected && accepted; }, 1min);
     if (!connected || !accepted) throw std::runtime_error("the handshake did not end");
     return {std::move(*connected), std::move(*accepted)};
@@ -133,6 +134,7 @@ class TlsFixture : public testing::Test {
   test::SimClock clock_{io_};
   Gate gate_{clock_.executor()};
   TestCa ca_;
+  HandshakeFailure failure_ = HandshakeFailure::kClosed;  // of the last server that refused
 };
 
 }  // namespace mandated::tls

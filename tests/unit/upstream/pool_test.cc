@@ -8,6 +8,7 @@
 
 #include "proxy/http/server.h"
 #include "tests/sim/sim_network.h"
+#include "tests/support_ca/test_ca.h"
 
 namespace mandated::upstream {
 namespace {
@@ -41,6 +42,17 @@ class PoolTest : public testing::Test, private http::Handler {
     }
   }
   Task<void> serve(net::StreamPtr stream) {
+    if (server_identity_) {
+      tls::Options options;
+      options.alpn = {"http/1.1"};
+      const tls::ContextPtr context = *tls::make_server_context(server_identity_, options);
+      Result<tls::TlsStreamPtr> secured =
+          co_await tls::accept(std::move(stream), context, clock_, clock_.now() + 5s);
+      if (!secured) co_return;
+      static_cast<void>(co_await http::serve_http1(**secured, http::ServerLimits{}, clock_, gate_,
+                                                   *this, "https"));
+      co_return;
+    }
     static_cast<void>(
         co_await http::serve_cleartext(*stream, http::ServerLimits{}, clock_, gate_, *this));
   }
@@ -53,6 +65,20 @@ class PoolTest : public testing::Test, private http::Handler {
     options.connections_max = connections_max;
     options.idle_timeout = 10s;
     pool_ = std::make_unique<Pool>(std::move(options), network_, clock_, gate_, nullptr);
+  }
+
+  // The same over TLS, by SVIDs that live so long.
+  void make_secure(std::chrono::seconds client_life, std::chrono::seconds server_life) {
+    const Clock::WallTime now = clock_.wall();
+    server_identity_ = ca_.snapshot(ca_.svid_at("/server", now, server_life), ca_.bundles());
+    const auto client = ca_.snapshot(ca_.svid_at("/client", now, client_life), ca_.bundles());
+    PoolOptions options;
+    options.address = address_;
+    options.version = HttpVersion::kHttp1;
+    options.idle_timeout = 1h;
+    client_context_ = *tls::make_client_context(client, {});
+    pool_ = std::make_unique<Pool>(std::move(options), network_, clock_, gate_,
+                                   [this] { return client_context_; });
   }
 
   struct Outcome {
@@ -88,6 +114,9 @@ class PoolTest : public testing::Test, private http::Handler {
   Gate gate_{context_.get_executor()};
   std::unique_ptr<net::Listener> listener_ = network_.listen(address_);
   std::unique_ptr<Pool> pool_;
+  test::TestCa ca_;
+  identity::SnapshotPtr server_identity_;
+  tls::ContextPtr client_context_;
   Clock::Duration think_ = 1s;
   int served_ = 0;
   int accepted_ = 0;
@@ -191,6 +220,36 @@ TEST_F(PoolTest, ARetiredConnectionFinishesWhatItHasAndIsNotUsedAgain) {
   EXPECT_EQ(standing.status, 204);
   EXPECT_EQ(next.status, 204);
   EXPECT_EQ(accepted_, 2);
+}
+
+TEST_F(PoolTest, AConnectionIsNotUsedOnceAnSvidThatOpenedItEnds) {
+  const std::pair<std::chrono::seconds, std::chrono::seconds> lives[] = {{1h, 30s}, {30s, 1h}};
+  for (const auto& [client, server] : lives) {
+    SCOPED_TRACE(client.count());
+    const int before = accepted_;
+    make_secure(client, server);
+    Outcome first;
+    send(first);
+    wait(first);
+    EXPECT_EQ(first.status, 204);
+    clock_.advance(25s);
+    Outcome in_time;
+    send(in_time);
+    wait(in_time);
+    EXPECT_EQ(in_time.status, 204);
+    EXPECT_EQ(accepted_, before + 1);
+    clock_.advance(3s);                         // a moment before the end
+    const Clock::WallTime now = clock_.wall();  // both have new ones by now
+    server_identity_ = ca_.snapshot(ca_.svid_at("/server", now), ca_.bundles());
+    const auto renewed = ca_.snapshot(ca_.svid_at("/client", now), ca_.bundles());
+    client_context_ = *tls::make_client_context(renewed, {});
+    Outcome late;
+    send(late);
+    wait(late);
+    EXPECT_EQ(accepted_, before + 2);
+    EXPECT_EQ(late.status, 204);
+    EXPECT_EQ(pool_->connections(), 1U);
+  }
 }
 
 TEST_F(PoolTest, ATimeoutIsNotRetriedAndItsConnectionNotUsedAgain) {
