@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -55,9 +56,10 @@ Result<std::unique_ptr<WalletFolder>> WalletFolder::open(const std::string& fold
     return fail(Code::kInvalidConfig,
                 "the holder key " + key_file + " can be read by others: set its mode to 0600");
   }
-  const std::optional<std::string> text = read_file(key_file, kFileBytesMax);
+  std::optional<std::string> text = read_file(key_file, kFileBytesMax);
   if (!text) return fail(Code::kInvalidConfig, "the holder key " + key_file + " cannot be read");
   const auto document = json::Document::parse(*text);
+  ::explicit_bzero(text->data(), text->size());
   if (!document) return fail(Code::kInvalidConfig, "the holder key " + key_file + " is not JSON");
   receipt::Checked<receipt::PrivateKey> key = receipt::PrivateKey::from_jwk(document->root());
   if (!key) return fail(Code::kInvalidConfig, key_file + ": " + key.error().sentence);

@@ -6,13 +6,25 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 namespace mandated {
 
+namespace {
+
+// What was read may have been a key: nothing of it stays on the stack.
+struct WipedBuffer {
+  std::array<char, 65536> bytes;
+  ~WipedBuffer() { ::explicit_bzero(bytes.data(), bytes.size()); }
+};
+
+}  // namespace
+
 std::optional<std::string> read_all(int descriptor, std::size_t bytes_max) {
   std::string bytes;
-  std::array<char, 65536> buffer;
+  WipedBuffer wiped;
+  auto& buffer = wiped.bytes;
   while (true) {
     const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;

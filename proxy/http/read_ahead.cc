@@ -9,7 +9,7 @@ namespace mandated::http {
 namespace {
 
 constexpr std::size_t kFirstBytes = 2048;  // what an idle connection holds
-constexpr std::size_t kReadMin = 2048;     // no read is asked for into less
+constexpr std::size_t kReadMin = 1024;     // no read is asked for into less
 constexpr std::size_t kBound = 32768;
 
 }  // namespace

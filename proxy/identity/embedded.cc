@@ -58,9 +58,7 @@ Result<std::vector<Authority>> parse_authorities(std::string_view text) {
       TRY(Authority authority, Authority::load(std::move(block.der)));
       authorities.push_back(std::move(authority));
     } else if (block.label == "PRIVATE KEY" && !authorities.empty()) {
-      const Result<void> loaded = authorities.back().load_key(block.der);
-      wipe(block.der);
-      if (!loaded) return Failure(loaded.error());
+      CHECK(authorities.back().load_key(block.der));
     } else {
       return fail(Code::kMalformed, "an unexpected " + block.label);
     }
@@ -204,6 +202,7 @@ Result<void> EmbeddedTrustDomain::renew_file(const char* name, std::vector<Autho
   TRY(Authority fresh, Authority::create(trust_domain_, now));
   authorities.push_back(std::move(fresh));
   std::string text;
+  text.reserve(kAuthorityFileMax);  // it never moves, so that one wipe is enough
   for (const Authority& authority : authorities) {
     text += to_pem("CERTIFICATE", authority.certificate_der());
     if (authority.key() == nullptr) continue;

@@ -27,6 +27,8 @@ std::size_t count_begins(std::string_view text) {
 
 }  // namespace
 
+PemBlock::~PemBlock() { OPENSSL_cleanse(der.data(), der.size()); }
+
 Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
   const bssl::UniquePtr<BIO> source(
       BIO_new_mem_buf(text.data(), static_cast<ossl_ssize_t>(text.size())));
@@ -42,8 +44,8 @@ Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
     const bssl::UniquePtr<char> header_owner(header);
     const bssl::UniquePtr<std::uint8_t> data_owner(data);
     if (*header != '\0') return fail(Code::kMalformed, "a PEM block with headers");
-    blocks.push_back(PemBlock{
-        name, std::string(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size))});
+    blocks.emplace_back(
+        name, std::string(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size)));
   }
   ERR_clear_error();
   // The reader stops at a damaged block as it does at the end: count what should have been there.

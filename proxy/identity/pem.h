@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/base/result.h"
@@ -13,7 +14,13 @@ namespace mandated::identity {
 
 struct PemBlock {
   std::string label;  ///< "CERTIFICATE"
-  std::string der;
+  std::string der;    ///< wiped at the end: it may be a key
+
+  PemBlock(std::string label_in, std::string der_in)
+      : label(std::move(label_in)), der(std::move(der_in)) {}
+  ~PemBlock();
+  PemBlock(PemBlock&&) noexcept = default;
+  PemBlock& operator=(PemBlock&&) noexcept = default;
 };
 
 /// All blocks of a file, in order; text between them is skipped. kMalformed when there is none, or

@@ -17,7 +17,14 @@
 namespace mandated::json {
 
 struct Document::Storage {
+  // A private key in a file is a small document: those leave no copy of their text behind.
+  static constexpr std::size_t kWipedMax = 16384;
+  ~Storage() {
+    if (text && text_size <= kWipedMax) ::explicit_bzero(text.get(), text_size);
+  }
+
   std::unique_ptr<char[]> text;
+  std::size_t text_size = 0;
   std::unique_ptr<char[]> unescaped;  // strings that had escapes; at most as long as the text
   std::unique_ptr<std::byte[]> arena;
   Value root;
@@ -462,6 +469,7 @@ tl::expected<Document, ParseError> Document::parse(std::string_view text, const 
   }
   auto storage = std::make_unique<Storage>();
   storage->text = std::make_unique_for_overwrite<char[]>(text.size() + simdjson::SIMDJSON_PADDING);
+  storage->text_size = text.size();
   std::copy(text.begin(), text.end(), storage->text.get());
   std::memset(storage->text.get() + text.size(), 0, simdjson::SIMDJSON_PADDING);
 

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -102,7 +103,10 @@ Result<void> write_svid(const EmbeddedTrustDomain& domain, const identity::Svid&
   if (error) return fail(Code::kStorage, folder + ": " + error.message());
   std::string chain;
   for (const std::string& der : svid.chain_der) chain += identity::to_pem("CERTIFICATE", der);
-  CHECK(replace_file(folder + "/key.pem", identity::to_pem(svid.private_key.get()), 0600));
+  std::string key = identity::to_pem(svid.private_key.get());
+  const Result<void> key_written = replace_file(folder + "/key.pem", key, 0600);
+  ::explicit_bzero(key.data(), key.size());
+  if (!key_written) return key_written;
   CHECK(replace_file(folder + "/svid.pem", chain, 0644));
   CHECK(replace_file(folder + "/bundle.pem", pem_bundle(domain), 0644));
   return {};

@@ -469,6 +469,13 @@ void Process::stop() {
   log::info("process.stopped");
 }
 
+// No picture of our keys on a disk. One byte, not none: the kernel then neither writes a file nor
+// feeds a program (core(5)), as it would with none.
+void forbid_core_dumps() {
+  const rlimit one{1, 1};
+  if (::setrlimit(RLIMIT_CORE, &one) != 0) log::warn("process.core_dumps_not_forbidden");
+}
+
 // A connection takes a descriptor, and often one more towards its upstream.
 void raise_descriptor_limit(const config::Config& config) {
   rlimit limit{};
@@ -492,6 +499,7 @@ int run_process(const config::Config& config, ProcessOptions options) {
                                          {"warning", "wall time is shifted; for tests only"}});
   }
   umask(077);
+  forbid_core_dumps();
   raise_descriptor_limit(config);
   Process process(config, std::move(options));
   const Result<void> started = process.start();

@@ -23,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kInputSmall = 4096;         // a flight of the handshake, most requests
-constexpr std::size_t kInputIdle = 1024;          // what an idle connection holds
+constexpr std::size_t kInputIdle = 2048;          // what an idle connection holds
 constexpr std::size_t kInputLarge = 16384 + 512;  // a record and more (RFC 8446 section 5.2)
 constexpr std::size_t kWriteMax = 32768;          // records of 16 KiB sent at once: two
 constexpr Clock::Duration kFarewell = 1s;         // how long a refused peer is told why
