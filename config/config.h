@@ -235,10 +235,17 @@ struct Status {
   std::size_t bytes_max = 256U << 20U;  ///< of all lists together, unpacked
 };
 
+/// Whose evidence of hardware is believed: PEM files of roots; empty: nobody's. Not both are empty.
+struct Evidence {
+  std::string nitro_roots;
+  std::string dcap_roots;
+};
+
 struct Receipts {
   std::vector<Anchor> anchors;
   std::string consent_url;  ///< an origin; empty: nobody can be asked
   std::optional<Wallet> wallet;
+  std::optional<Evidence> evidence;
   std::optional<Status> status;  ///< without it, receipts that name a list are refused
   ReceiptLimits limits;
   std::size_t cache_entries_max = 4096;

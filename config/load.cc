@@ -411,6 +411,17 @@ Status read_status(const Cursor& at, const Folder& folder) {
   return status;
 }
 
+Evidence read_evidence(const Cursor& at, const Folder& folder) {
+  Evidence evidence;
+  at.text("nitro_roots", evidence.nitro_roots);
+  folder.resolve(evidence.nitro_roots);
+  at.text("dcap_roots", evidence.dcap_roots);
+  folder.resolve(evidence.dcap_roots);
+  if (evidence.nitro_roots.empty() && evidence.dcap_roots.empty())
+    at.problem("expected nitro_roots or dcap_roots");
+  return evidence;
+}
+
 Receipts read_receipts(const Cursor& at, const Folder& folder) {
   Receipts receipts;
   at.each("anchors",
@@ -426,6 +437,7 @@ Receipts read_receipts(const Cursor& at, const Folder& folder) {
     one.text("holder_key", wallet.holder_key);
     folder.resolve(wallet.holder_key);
   });
+  at.member("evidence", [&](const Cursor& one) { receipts.evidence = read_evidence(one, folder); });
   at.member("status", [&](const Cursor& one) { receipts.status = read_status(one, folder); });
   at.member("limits", [&](const Cursor& one) { read_receipt_limits(one, receipts.limits); });
   at.number("cache_entries_max", receipts.cache_entries_max);

@@ -16,6 +16,7 @@
 #include "filters/receipt/chain.h"
 #include "filters/replay/replays.h"
 #include "filters/revocation/status_lists.h"
+#include "proxy/attest/evidence_desk.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/random.h"
 #include "proxy/base/result.h"
@@ -55,10 +56,11 @@ struct FilterDeps {
   receipt::ChainCache& chains;  ///< this worker's
   Replays& replays;
   Ledger& ledger;
-  Approvals& approvals;            ///< the process's
-  fetch::Fetcher& fetcher;         ///< this worker's
-  WalletSource* wallet = nullptr;  ///< null: none is configured
-  StatusLists* status = nullptr;   ///< the process's; null: none are configured
+  Approvals& approvals;                      ///< the process's
+  fetch::Fetcher& fetcher;                   ///< this worker's
+  WalletSource* wallet = nullptr;            ///< null: none is configured
+  StatusLists* status = nullptr;             ///< the process's; null: none are configured
+  attest::EvidenceDesk* evidence = nullptr;  ///< this worker's; null: none is believed
 };
 
 using MakeFilter = Result<std::unique_ptr<const Filter>> (*)(const FilterDeps& deps);

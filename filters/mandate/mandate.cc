@@ -244,7 +244,8 @@ class MandateFilter final : public Filter {
 
   // Beside the agent the proxy itself is the workload that presents receipts further on, and the
   // instance of it that a receipt can name is the local process that calls.
-  receipt::Presenter presenter(const Exchange& exchange) const {
+  receipt::Presenter presenter(const Exchange& exchange,
+                               const receipt::Selectors* selectors) const {
     const config::Mandate& rule = exchange.route->mandate;
     const bool own = rule.mode == config::MandateMode::kAttach;
     const identity::PeerIdentity& caller = exchange.caller;
@@ -254,7 +255,29 @@ class MandateFilter final : public Filter {
                       return identity::spiffe_id_matches(pattern, caller.spiffe_id);
                     });
     return {own ? std::string_view(deps_.own_spiffe_id) : caller.spiffe_id, rule.audiences,
-            caller.instance ? &caller.instance->selectors : nullptr, vouched};
+            selectors, vouched};
+  }
+
+  // What is attested of the instance that presents the chain: the local process by the kernel, and
+  // by hardware the place where the key is that signs this call's proof.
+  Checked<receipt::Selectors> attested(const Exchange& exchange,
+                                       const receipt::VerifiedChain& chain) const {
+    const protocol::Call& call = exchange.call;
+    receipt::Selectors known;
+    if (exchange.caller.instance) known = exchange.caller.instance->selectors;
+    const bool proves = call.proof && !call.receipts.empty() && !call.is_discovery;
+    if (!call.evidence || !proves || deps_.evidence == nullptr) return known;
+    const Clock::WallTime now(std::chrono::duration_cast<Clock::WallTime::duration>(
+        std::chrono::duration<double>(exchange.now)));
+    Result<receipt::Selectors> shown =
+        deps_.evidence->selectors(*call.evidence, chain.holder_key().thumbprint(), now);
+    if (!shown) {
+      return refuse(
+          receipt::Code::kWrongInstance, call.tool,
+          "The evidence that came with the call is not good: " + shown.error().text + ".");
+    }
+    known.merge(*shown);
+    return known;
   }
 
   Checked<ChainPtr> verify(const Exchange& exchange, const std::vector<std::string>& tokens) const {
@@ -262,7 +285,12 @@ class MandateFilter final : public Filter {
     Checked<ChainPtr> verified =
         deps_.chains.verify(chain, deps_.anchors, exchange.now, deps_.limits);
     if (!verified) return verified;
-    const Checked<void> presented = receipt::check_presenter(**verified, presenter(exchange));
+    Checked<receipt::Selectors> selectors;
+    const bool asked = (*verified)->mandate((*verified)->size() - 1).instance.has_value();
+    if (asked) selectors = attested(exchange, **verified);
+    if (!selectors) return tl::unexpected(std::move(selectors).error());
+    const Checked<void> presented =
+        receipt::check_presenter(**verified, presenter(exchange, &*selectors));
     if (!presented) return tl::unexpected(presented.error());
     return verified;
   }

@@ -56,6 +56,7 @@ struct Call {
 
   std::vector<std::string> receipts;  ///< root first; empty when none was sent
   std::optional<std::string> proof;
+  std::optional<std::string> evidence;  ///< of the hardware that holds the key: kind and document
 
   /// True when its answer has no end of its own: bounded by idleness, not by the call's deadline.
   bool is_endless() const { return kind == CallKind::kStream || method == "subscriptions/listen"; }

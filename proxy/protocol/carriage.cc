@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kReceiptField = "delegation-receipt";
 constexpr std::string_view kProofField = "delegation-proof";
+constexpr std::string_view kEvidenceField = "delegation-evidence";
 constexpr std::string_view kReceiptKey = "io.mandated/receipt";
 constexpr std::string_view kProofKey = "io.mandated/proof";
 
@@ -132,6 +133,19 @@ Accepted<void> read_proof(const http::Fields& fields, const Message* message,
   return {};
 }
 
+// A kind and a document in base64url, a blank between them.
+Accepted<void> read_evidence(const http::Fields& fields, const Message* message, Delegation& out) {
+  if (fields.count(kEvidenceField) == 0) return {};
+  const auto field = fields.single(kEvidenceField);
+  const std::size_t blank = field ? field->find(' ') : std::string_view::npos;
+  if (blank == std::string_view::npos || !is_token(field->substr(0, blank)) ||
+      !is_token(field->substr(blank + 1))) {
+    return refuse("malformed", "The Delegation-Evidence header is no evidence.", message);
+  }
+  out.evidence = std::string(*field);
+  return {};
+}
+
 std::string with_meta(const Message& message, const std::string& meta) {
   return replace_members(&message.root(),
                          {{"params", replace_members(message.params(), {{"_meta", meta}})}});
@@ -144,6 +158,7 @@ Accepted<Delegation> read_delegation(const http::Fields& fields, const Message* 
   Delegation delegation;
   CHECK(read_receipts(fields, message, options, delegation));
   CHECK(read_proof(fields, message, options, delegation));
+  CHECK(read_evidence(fields, message, delegation));
   return delegation;
 }
 

@@ -94,6 +94,7 @@ std::optional<std::string> decode_header_value(std::string_view value);
 struct Delegation {
   std::vector<std::string> receipts;
   std::optional<std::string> proof;
+  std::optional<std::string> evidence;  ///< from the field alone
 };
 /// From the fields and from params._meta; where both are present they must be byte-equal. `message`
 /// may be null. Rejected as a refusal (200, -32010) with the code `malformed` or `too_large`.

@@ -107,6 +107,7 @@ Accepted<Call> understand_stream(const http::RequestHead& head, std::string_view
   TRY(Delegation delegation, read_delegation(head.fields, nullptr, options));
   call.receipts = std::move(delegation.receipts);
   call.proof = std::move(delegation.proof);
+  call.evidence = std::move(delegation.evidence);
   return call;
 }
 
@@ -171,6 +172,7 @@ Accepted<Call> understand(const http::RequestHead& head, std::string_view body,
   TRY(Delegation delegation, read_delegation(head.fields, &*call.message, options));
   call.receipts = std::move(delegation.receipts);
   call.proof = std::move(delegation.proof);
+  call.evidence = std::move(delegation.evidence);
   return call;
 }
 

@@ -75,6 +75,9 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
   if (config.receipts.valkey) {
     CHECK(share_through(*config.receipts.valkey, dialer));
   }
+  if (config.receipts.evidence) {
+    TRY(evidence_, attest::EvidenceDesk::make(*config.receipts.evidence));
+  }
   const FilterDeps deps{config,
                         clock_,
                         rng_,
@@ -87,7 +90,8 @@ Result<void> Worker::build(net::Dialer& dialer, const MakeCommandUpstream& make_
                         shared_.approvals,
                         *fetcher_,
                         wallet_.get(),
-                        shared_.status};
+                        shared_.status,
+                        evidence_.get()};
   TRY(filters_, make_filter_chain(deps));
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.is_command()) {

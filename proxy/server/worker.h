@@ -157,6 +157,7 @@ class Worker {
   std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<WalletSource> wallet_;
   receipt::ChainCache chains_;
+  std::unique_ptr<attest::EvidenceDesk> evidence_;  // null: none is believed
   std::unique_ptr<valkey::Client> valkey_;
   std::unique_ptr<Ledger> own_ledger_;  // this and the next: over valkey_
   std::unique_ptr<Replays> own_replays_;

@@ -79,6 +79,8 @@ class HttpUpstream final : public Upstream {
     if (outgoing.call != nullptr) {
       const bool is_list = outgoing.call->list != protocol::List::kNone;
       for (const http::Field& field : outgoing.head.fields.all()) {
+        // Evidence is a part of what receipts prove, and goes where they go.
+        if (field.name == "delegation-evidence" && outgoing.receipts.empty()) continue;
         if (goes_on(field.name, is_list)) head.fields.add(field.name, field.value);
       }
       if (!outgoing.call->session_id.empty()) {

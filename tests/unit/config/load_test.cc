@@ -842,6 +842,18 @@ TEST(AllowedCallers, AreSelectors) {
   EXPECT_THAT(local->local_api->allowed_callers, testing::ElementsAre(first, second));
 }
 
+TEST(Evidence, NamesItsRoots) {
+  const Loaded loaded = load_text(
+      "/etc/m.yaml", with_receipts("evidence: {nitro_roots: aws.pem, dcap_roots: /i.pem}"));
+  ASSERT_TRUE(loaded) << to_string(loaded.error());
+  EXPECT_EQ(loaded->receipts.evidence->nitro_roots, "/etc/aws.pem");
+  EXPECT_EQ(loaded->receipts.evidence->dcap_roots, "/i.pem");
+  const Loaded none = load_text("m.yaml", with_receipts("evidence: {}"));
+  ASSERT_FALSE(none);
+  EXPECT_THAT(to_string(none.error()),
+              testing::HasSubstr("/receipts/evidence: expected nitro_roots or dcap_roots"));
+}
+
 TEST(Identity, IsNeededByMtlsAndHttps) {
   const Loaded loaded = load_text("m.yaml", R"(version: 1
 role: inbound

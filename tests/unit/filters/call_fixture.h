@@ -94,7 +94,7 @@ struct CallFixture {
   FilterDeps deps() {
     return FilterDeps{config, clock,    rng,     std::string(kAgent), anchors, receipt::Limits{},
                       cache,  *replays, *ledger, approvals,           fetcher, wallet.get(),
-                      status};
+                      status, evidence};
   }
 
   receipt::PrivateKey person = receipt::PrivateKey::generate(receipt::KeyType::kEd25519);
@@ -113,6 +113,7 @@ struct CallFixture {
   config::Upstream upstream;
   std::unique_ptr<WalletSource> wallet;
   StatusLists* status = nullptr;
+  attest::EvidenceDesk* evidence = nullptr;
 };
 
 }  // namespace mandated::test

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "filters/chain.h"
+#include "filters/receipt/base64url.h"
+#include "proxy/identity/pem.h"
 #include "tests/support/run_now.h"
 #include "tests/support/sim_clock.h"
+#include "tests/unit/attest/forged_evidence.h"
 #include "tests/unit/filters/call_fixture.h"
 #include "tests/unit/receipt/authenticator.h"
 
@@ -418,6 +423,48 @@ TEST_F(MandateTest, AReceiptForOneInstancePassesFromIt) {
     exchange.caller.instance = instance(sha256);
     EXPECT_EQ(decide(exchange), sha256 == std::string("aa") ? "pass" : "wrong_instance");
   }
+}
+
+// The key that signs the proof is in an enclave: a document of the hardware says in which.
+TEST_F(MandateTest, AReceiptForAnEnclavePassesWithItsEvidence) {
+  attest::Nitro nitro(Clock::WallTime(std::chrono::seconds(1780000000)));
+  nitro.member("nonce") = "\xF6";
+  nitro.member("user_data") =
+      attest::bytes(*receipt::decode_base64url(call_.holder.public_key().thumbprint()));
+  const std::string file = testing::TempDir() + "mandated_mandate_roots.pem";
+  std::ofstream(file) << identity::to_pem("CERTIFICATE", nitro.ca.certificate_der());
+  const auto desk = std::move(*attest::EvidenceDesk::make({file, ""}));
+  call_.evidence = desk.get();
+  receipt::Grant grant = call_.grant();
+  std::string pcr;
+  for (int byte = 0; byte < 48; ++byte) pcr += "61";
+  grant.mandate_json =
+      R"({"holder":"spiffe://test.example/agent/x","instance":{"nitro:pcr0":")" + pcr + R"("}})";
+  const std::vector<std::string> tokens = {
+      *receipt::issue_root(grant, "https://alice.test.example", call_.person)};
+  const std::string evidence = "nitro " + receipt::encode_base64url(nitro.document());
+  const auto call = [&](std::optional<std::string> shown) {
+    Exchange exchange = call_.exchange();
+    call_.attach(exchange, tokens);
+    exchange.call.evidence = std::move(shown);
+    return decide(exchange);
+  };
+  EXPECT_EQ(call(evidence), "pass");
+  EXPECT_EQ(call(std::nullopt), "wrong_instance");
+  EXPECT_EQ(call("nitro x"), "wrong_instance");
+  nitro.member("user_data") = attest::bytes(std::string(32, 'x'));
+  EXPECT_EQ(call("nitro " + receipt::encode_base64url(nitro.document())), "wrong_instance");
+  // Without the key's proof the document proves nothing.
+  Exchange listing = call_.listing();
+  listing.call.receipts = tokens;
+  listing.call.proof = "x";
+  listing.call.evidence = evidence;
+  EXPECT_EQ(decide(listing), "wrong_instance");
+  call_.route.mandate.proof = config::ProofMode::kMtls;
+  Exchange unproven = call_.exchange();
+  unproven.call.receipts = tokens;
+  unproven.call.evidence = evidence;
+  EXPECT_EQ(decide(unproven), "wrong_instance");
 }
 
 }  // namespace

@@ -34,6 +34,28 @@ void expect_refused(const Accepted<Delegation>& outcome, const std::string& code
   EXPECT_EQ(outcome.error().data.find("{\"code\":\"" + code + "\""), 0U) << outcome.error().data;
 }
 
+TEST(ReadDelegation, EvidenceIsAKindAndADocument) {
+  const auto with = [](const std::vector<std::string>& values) {
+    http::Fields fields;
+    for (const std::string& value : values) fields.add("delegation-evidence", value);
+    const auto message = parse_message(request("tools/call", R"({"name":"t"})"));
+    return read_delegation(fields, &*message, UnderstandOptions{});
+  };
+  EXPECT_EQ(with({"nitro aGk_-"})->evidence, "nitro aGk_-");
+  EXPECT_FALSE(with({})->evidence);
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{""},
+                                             {"nitro"},
+                                             {"nitro "},
+                                             {" a"},
+                                             {"nitro  a"},
+                                             {"nitro a b"},
+                                             {"nitro a="},
+                                             {"nitro a", "dcap b"}}) {
+    expect_refused(with(wrong), "malformed");
+  }
+}
+
 TEST(ReadDelegation, FromFieldsOrMetaOrBoth) {
   const std::vector<std::string> two = {"a.b.c", "d.e.f"};
   const std::vector<Sent> all = {
