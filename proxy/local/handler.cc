@@ -42,14 +42,17 @@ std::optional<Look> read_look(std::string_view target) {
 }
 
 tl::unexpected<Answer> not_found() {
-  return problem(404, "not_found",
-                 "There are /identity, /receipts, /delegations, /attachments and /requests.");
+  return problem(
+      404, "not_found",
+      "There are /identity, /instance, /receipts, /delegations, /attachments and /requests.");
 }
 
 // What a path takes; empty where there is none.
 std::string_view methods_of(std::string_view path) {
   if (path == "/receipts") return "GET, POST";
-  if (path == "/identity" || path.starts_with(kRequests)) return "GET";
+  if (path == "/identity" || path == "/instance" || path.starts_with(kRequests)) {
+    return "GET";
+  }
   if (path == "/delegations" || path == "/attachments" || path == "/requests") return "POST";
   return {};
 }
@@ -127,6 +130,7 @@ Task<Outcome<Answer>> Handler::answer(http::ServerStream& stream) {
   }
   if (head.method == "POST") co_return co_await post(stream, path);
   if (path == "/identity") co_return identity();
+  if (path == "/instance") co_return instance();
   if (path == "/receipts")
     co_return co_await api_.holdings.list(asker(), api_.clock.wall_seconds());
   co_return co_await request_state(target);
@@ -158,12 +162,15 @@ Outcome<Answer> Handler::identity() {
   json::ObjectWriter who;
   if (!api_.holdings.own_spiffe_id().empty()) who.text("holder", api_.holdings.own_spiffe_id());
   who.json("holder_key", api_.holdings.wallet()->key.public_key().jwk());
-  if (instance_) {
-    json::ObjectWriter selectors;
-    for (const auto& [type, value] : instance_->selectors) selectors.text(type, value);
-    who.json("instance", selectors.take());
-  }
   return Answer{200, who.take()};
+}
+
+Answer Handler::instance() const {
+  json::ObjectWriter selectors;
+  if (instance_) {
+    for (const auto& [type, value] : instance_->selectors) selectors.text(type, value);
+  }
+  return {200, json::ObjectWriter().json("instance", selectors.take()).take()};
 }
 
 Task<Outcome<Answer>> Handler::delegations(const json::Value& asked) {

@@ -3,6 +3,7 @@
 // signed.
 //
 //   GET  /identity        who we are: what another agent needs to delegate to us
+//   GET  /instance        what is attested of the process that asks
 //   GET  /receipts        the wallet, with what is left of each receipt
 //   POST /receipts        takes a chain that was made for us
 //   POST /delegations     signs a narrower receipt for another holder
@@ -52,6 +53,7 @@ class Handler final : public http::Handler {
   Task<Outcome<Answer>> answer(http::ServerStream& stream);
   Task<Outcome<Answer>> post(http::ServerStream& stream, std::string_view path);
   Outcome<Answer> identity();
+  Answer instance() const;
   Task<Outcome<Answer>> delegations(const json::Value& asked);
   Task<Outcome<Answer>> attachments(const json::Value& asked);
   Task<Outcome<Answer>> requests(const json::Value& asked);

@@ -128,7 +128,7 @@ class Instances(World):
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
-        instance = ask("GET", "/identity")[1]["instance"]
+        instance = ask("GET", "/instance")[1]["instance"]
         self.assertEqual(instance["unix:sha256"], sha256(PYTHON))
         self.assertEqual(instance["unix:pid"], str(os.getpid()))
         wanted = {"tool": "echo", "args": {}, "aud": TOOL}

@@ -51,6 +51,22 @@ TEST(Serialize, EveryMember) {
   EXPECT_FALSE(outcome.contains("refusal"));
 }
 
+TEST(Serialize, AnAlertNamesBothInstances) {
+  Record record = test::full_record();
+  record.phase = Phase::kAlert;
+  record.instances = {"process 7 (/usr/bin/agent)", "process 8 (/usr/bin/agent)"};
+  record.caller_executable = "/usr/bin/agent";
+  record.caller_sha256 = "ab";
+  record.caller_pid = 7;
+  const nlohmann::json line = parsed(record);
+  EXPECT_EQ(line["phase"], "alert");
+  EXPECT_EQ(line["instances"], nlohmann::json(record.instances));
+  EXPECT_EQ(line["caller_executable"], "/usr/bin/agent");
+  EXPECT_EQ(line["caller_sha256"], "ab");
+  EXPECT_EQ(line["caller_pid"], 7);
+  EXPECT_FALSE(parsed(test::full_record()).contains("caller_pid"));
+}
+
 TEST(Serialize, BytesOfAPeerStayOneLineOfJson) {
   for (const std::string& hostile :
        {std::string("a\nb\r\"\\\x01\x7f"), std::string("\xff\xfe"), std::string("\xC0\x80x"),

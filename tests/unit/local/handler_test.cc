@@ -77,5 +77,9 @@ TEST_F(HandlerTest, BodiesAreStrictJsonOfBoundedSize) {
   EXPECT_EQ(files(), 0U);
 }
 
+TEST_F(HandlerTest, OfAProcessThatCannotBeToldNothingIsAttested) {
+  EXPECT_EQ(get("/instance").body, Json({{"instance", Json::object()}}));
+}
+
 }  // namespace
 }  // namespace mandated::local
