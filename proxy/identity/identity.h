@@ -81,6 +81,7 @@ struct JwtKey {
   std::shared_ptr<evp_pkey_st> key;
   Use use = Use::kJwtSvid;
 };
+bool operator==(const JwtKey& one, const JwtKey& other);
 /// Trust domain name → its JWT authorities (SPIFFE Trust-Domain-and-Bundle section 4).
 using JwtBundles = std::map<std::string, std::vector<JwtKey>, std::less<>>;
 

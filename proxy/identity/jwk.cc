@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "filters/receipt/base64url.h"
+#include "proxy/identity/identity.h"
 
 namespace mandated::identity {
 
@@ -135,6 +136,11 @@ bool write_ec(const EVP_PKEY* key, json::ObjectWriter& out) {
 }
 
 }  // namespace
+
+bool operator==(const JwtKey& one, const JwtKey& other) {
+  return one.kid == other.kid && one.use == other.use &&
+         EVP_PKEY_cmp(one.key.get(), other.key.get()) == 1;
+}
 
 Result<KeyPtr> parse_public_jwk(const json::Value& jwk) {
   for (const std::string_view name : {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}) {

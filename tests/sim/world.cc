@@ -142,6 +142,7 @@ struct Proxy {
         std::make_unique<StatusLists>(std::move(options), *status_fetcher, clock, rng, status_gate);
     shared.status = status.get();
     shared.own_spiffe_id = config.identity->spiffe_id();
+    shared.tickets = tls::make_ticket_secret();
     worker =
         std::move(*server::Worker::make(shared, clock, rng, network, std::move(source), nullptr));
     const config::Listener& listener = config.listeners.front();

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "proxy/base/gate.h"
+#include "proxy/identity/bundle_document.h"
 #include "proxy/identity/pem.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support_ca/test_ca.h"
@@ -306,6 +307,34 @@ TEST_F(SourceTest, OldSnapshotStandsWhileABundleFileIsBroken) {
   EXPECT_EQ(snapshots_[1]->bundles.at("other.example"),
             std::vector<std::string>{next.certificate_der()});
   EXPECT_EQ(snapshots_[1]->svid, snapshots_[0]->svid);
+  stop();
+}
+
+TEST_F(SourceTest, ABundleFileMayBeABundleDocument) {
+  const std::string file = (base_ / "other.json").string();
+  const TestCa other("other.example");
+  BundleDocument document;
+  document.certificates_der = {other.certificate_der()};
+  const auto publish = [&](std::uint64_t seed) {
+    document.jwt_keys = {
+        {"a", {test::make_key(test::TestKey::kEd25519, seed).release(), EVP_PKEY_free}}};
+    std::ofstream(file) << "\n" << *to_bundle_document(document);
+  };
+  publish(1);
+  options_.bundle_files["other.example"] = file;
+  start();
+  EXPECT_EQ(snapshots_[0]->bundles.at("other.example"), document.certificates_der);
+  EXPECT_EQ(snapshots_[0]->jwt_bundles.at("other.example"), document.jwt_keys);
+  clock_.advance(10s);
+  EXPECT_EQ(snapshots_.size(), 1U);  // nothing changed
+  publish(2);
+  clock_.advance(10s);
+  ASSERT_EQ(snapshots_.size(), 2U);
+  EXPECT_EQ(snapshots_[1]->jwt_bundles.at("other.example"), document.jwt_keys);
+  std::ofstream(file) << R"({"keys":{}})";
+  clock_.advance(10s);
+  EXPECT_EQ(snapshots_.size(), 2U);
+  EXPECT_THAT(logged_.back(), HasSubstr("other.json: bundle document"));
   stop();
 }
 
