@@ -23,6 +23,8 @@ constexpr std::size_t kHeldAnswerMax = 65536;
 
 // Between the deadline of a body, which is answered with 408, and the cut.
 constexpr Clock::Duration kLastWord = std::chrono::seconds(2);
+// Answers in this time before the end of a connection's SVIDs ask for another one.
+constexpr std::chrono::seconds kLastCalls(3);
 
 bool has_type(const http::ResponseHead& head, std::string_view type) {
   const std::optional<std::string_view> value = head.fields.single("content-type");
@@ -352,10 +354,13 @@ Task<Result<std::string>> Run::read_body() {
 Task<http::Response> Run::decide_and_forward() {
   // Only now: a body may take its time, and a receipt may end meanwhile.
   exchange_.now = worker_.clock().wall_seconds();
-  if (worker_.clock().wall() > std::min(connection_.peer_expires, connection_.own_expires)) {
+  const Clock::WallTime now = worker_.clock().wall();
+  const Clock::WallTime ends = std::min(connection_.peer_expires, connection_.own_expires);
+  // Told with an answer, an HTTP/1.1 client cannot send into a connection that is being closed.
+  if (now > ends - kLastCalls) stream_.close_connection_after();
+  if (now > ends) {
     constexpr std::string_view kWhy =
         "The certificate that this connection was opened with has expired.";
-    stream_.close_connection_after();  // so that the next call comes with another
     co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
   }
   std::optional<http::Response> unknown = co_await know_instance();

@@ -151,13 +151,28 @@ TEST_F(RetirementTest, AnIdleConnectionEndsWithTheFirstOfBothSvids) {
                    << "HTTP/" << (http2 ? 2 : 1) << ", the peer's " << peers.count());
       connect(peers, ours, http2);
       EXPECT_EQ(call(), 204);
-      clock_.advance(57s);
+      clock_.advance(50s);
       EXPECT_EQ(call(), 204);
       EXPECT_TRUE(client_->alive());
-      clock_.advance(2s);
+      clock_.advance(9s);
       expect_ended();
       client_->close();
     }
+  }
+}
+
+// So that no HTTP/1.1 client sends a call into a connection that is just being closed.
+TEST_F(RetirementTest, TheLastAnswersAskForAnotherConnection) {
+  for (const bool http2 : {false, true}) {
+    SCOPED_TRACE(http2);
+    connect(60s, 5min, http2);
+    EXPECT_EQ(call(), 204);
+    clock_.advance(58s);
+    EXPECT_TRUE(client_->alive());
+    EXPECT_EQ(call(), 204);
+    EXPECT_FALSE(client_->available());
+    expect_ended();
+    client_->close();
   }
 }
 
