@@ -109,7 +109,8 @@ class CrossCheck {
 
   void upstream(const Cursor& at, const Upstream& own) {
     if (own.is_command()) return;
-    if (own.wimse && !config_.identity) at.problem("wimse", "needs /identity");
+    if (own.wimse && !(config_.identity && config_.identity->embedded))
+      at.problem("wimse", "needs /identity/embedded: agents give no Workload Identity Tokens yet");
     if (own.tls && !config_.identity) at.problem("url", "https needs /identity");
     if (own.tls && own.spiffe_ids.empty())
       at.problem("spiffe_ids", "missing; expected who must be there");

@@ -768,7 +768,8 @@ TEST(Wimse, Refused) {
         Case{with_wimse(plain + taken, "", peers, ""),
              "/listeners/0/wimse: needs /identity: its bundles hold the keys"},
         Case{with_wimse("tls: none", "wimse: {method: token}", "", ""),
-             "/upstreams/0/wimse: needs /identity"},
+             "/upstreams/0/wimse: needs /identity/embedded: agents give no Workload Identity "
+             "Tokens yet"},
         Case{with_wimse("tls: mtls", "wimse: {method: any}", peers),
              "/upstreams/0/wimse/method: expected token or signature"}}) {
     const Loaded loaded = load_text("m.yaml", c.text);

@@ -73,7 +73,8 @@ TEST_F(TrustCommandsTest, ExportsPemAndTheSpiffeDocument) {
   const std::string file = (base_ / "bundle.json").string();
   ASSERT_EQ(run({"export", "--state", state_, "--format", "spiffe", "--out", file}).code, 0);
   const auto document = nlohmann::json::parse(content(file));
-  ASSERT_EQ(document["keys"].size(), 1U);
+  ASSERT_EQ(document["keys"].size(), 2U);
+  EXPECT_EQ(document["keys"][1]["use"], "wit-svid");
   const auto& key = document["keys"][0];
   EXPECT_EQ(key["kty"], "EC");
   EXPECT_EQ(key["crv"], "P-256");
