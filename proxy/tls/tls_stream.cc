@@ -192,13 +192,15 @@ ssl_verify_result_t BoringStream::verify(std::uint8_t* out_alert) {
   return ssl_verify_ok;
 }
 
-/// Whether the peer of a session would be taken now, and our own SVID of then is still good.
+/// Whether the peer of a session would be taken now, and the SVIDs of then are good for a while: a
+/// connection ends with them, so one that would end at once is better begun with those of now.
 bool BoringStream::may_resume(const SSL_SESSION* session, Clock::WallTime own_expires) {
+  constexpr std::chrono::seconds kAWhile(10);
   session_.reset();
   const Clock::WallTime now = clock_.wall();
-  if (now >= own_expires) return false;
+  if (now + kAWhile >= own_expires) return false;
   auto verified = context_->verify(chain_of(SSL_SESSION_get0_peer_certificates(session)), now);
-  if (!verified) return false;
+  if (!verified || now + kAWhile >= verified->expires) return false;
   session_ = Session{std::move(*verified), own_expires};
   return true;
 }

@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -52,9 +53,12 @@ def python_environment():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to outgoing connections, which would take it before we listen."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for_port(port, process, seconds=20):
