@@ -69,6 +69,7 @@ Result<std::vector<Authority>> parse_authorities(std::string_view text) {
 Result<std::string> read_bundle(const std::string& path) {
   std::optional<std::string> bytes = read_file(path, kBundleFileMax);
   if (bytes) return std::move(*bytes);
+  if (errno == ENOENT) return fail(Code::kNotFound, path + ": is not there");
   return fail(Code::kStorage,
               path + (errno == EFBIG ? ": larger than 1 MiB" : ": cannot be opened"));
 }
@@ -118,6 +119,16 @@ bool same_bundles(const JwtBundles& a, const JwtBundles& b) {
 Failure with_context(const std::string& where, Error error) {
   error.text = where + ": " + error.text;
   return Failure(std::move(error));
+}
+
+/// Sound, so that peers can be checked by it.
+Result<BundleDocument> read_document(const std::string& path) {
+  TRY(const std::string text, read_bundle(path));
+  Result<BundleDocument> document = parse_bundle(text);
+  if (!document) return with_context(path, document.error());
+  const auto checked = TrustStore::make({{"of.a.file", document->certificates_der}});
+  if (!checked) return with_context(path, checked.error());
+  return document;
 }
 
 }  // namespace
@@ -288,7 +299,7 @@ Result<SnapshotPtr> EmbeddedSvidSource::first(Clock::WallTime now) {
   return current_;
 }
 
-Result<EmbeddedSvidSource::Trusted> EmbeddedSvidSource::read_bundles() const {
+Result<EmbeddedSvidSource::Trusted> EmbeddedSvidSource::read_bundles() {
   Trusted trusted;
   trusted.bundles[trust_domain_->trust_domain()] = trust_domain_->bundle();
   trusted.jwt_bundles[trust_domain_->trust_domain()] = trust_domain_->wit_keys();
@@ -296,17 +307,27 @@ Result<EmbeddedSvidSource::Trusted> EmbeddedSvidSource::read_bundles() const {
     if (name == trust_domain_->trust_domain()) {
       return fail(Code::kInvalidConfig, path + ": our own trust domain's bundle is not for a file");
     }
-    TRY(const std::string text, read_bundle(path));
-    Result<BundleDocument> document = parse_bundle(text);
-    if (!document) return with_context(path, document.error());
-    trusted.bundles[name] = std::move(document->certificates_der);
-    trusted.jwt_bundles[name] = std::move(document->jwt_keys);
+    Result<BundleDocument> document = read_document(path);
+    if (document) {
+      trusted.bundles[name] = std::move(document->certificates_der);
+      trusted.jwt_bundles[name] = std::move(document->jwt_keys);
+      reported_.erase(name);
+      continue;
+    }
+    // At the start all of them must be good. Later another domain's mistake is its own affair: its
+    // last bundle stands, or none when the file was taken away.
+    if (current_ == nullptr) return tl::unexpected(std::move(document).error());
+    if (reported_[name] != document.error().text) report(document.error());
+    reported_[name] = document.error().text;
+    const auto last = current_->bundles.find(name);
+    if (document.error().code == Code::kNotFound || last == current_->bundles.end()) continue;
+    trusted.bundles[name] = last->second;
+    trusted.jwt_bundles[name] = current_->jwt_bundles.at(name);
   }
-  CHECK(TrustStore::make(trusted.bundles));  // refused here, while the old ones still stand
   return trusted;
 }
 
-Result<SnapshotPtr> EmbeddedSvidSource::make(Clock::WallTime now) const {
+Result<SnapshotPtr> EmbeddedSvidSource::make(Clock::WallTime now) {
   auto snapshot = std::make_shared<Snapshot>();
   TRY(Svid svid, trust_domain_->issue(options_.id, options_.key_type, options_.ttl, now));
   snapshot->svid = std::make_shared<const Svid>(std::move(svid));

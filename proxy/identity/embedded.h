@@ -105,18 +105,19 @@ class EmbeddedSvidSource final : public SvidSource {
   void stop() override;
 
  private:
-  Result<SnapshotPtr> make(Clock::WallTime now) const;
+  Result<SnapshotPtr> make(Clock::WallTime now);
   struct Trusted {
     Bundles bundles;
     JwtBundles jwt_bundles;
   };
-  Result<Trusted> read_bundles() const;
+  Result<Trusted> read_bundles();
   void report(const Error& error) const;
   Result<void> update(Clock::WallTime now, const std::function<void(SnapshotPtr)>& publish);
 
   EmbeddedOptions options_;
   std::unique_ptr<EmbeddedTrustDomain> trust_domain_;
   SnapshotPtr current_;
+  std::map<std::string, std::string> reported_;  // trust domain → what was wrong with its file
   std::unique_ptr<Event> wake_;
   bool stopping_ = false;
 };

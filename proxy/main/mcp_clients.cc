@@ -56,12 +56,20 @@ Read<Json> parse(std::string_view text) {
   return document;
 }
 
-// VS Code says "servers", all others "mcpServers".
-Json* find_servers(Json& document) {
-  for (const char* const name : {"mcpServers", "servers"}) {
-    if (document.contains(name) && document[name].is_object()) return &document[name];
+// VS Code says "servers", all others "mcpServers"; Claude Code has more of them, by project.
+std::vector<std::pair<std::string, Json*>> find_servers(Json& document) {
+  std::vector<std::pair<std::string, Json*>> found;
+  const auto look = [&found](const std::string& place, Json& in) {
+    for (const char* const name : {"mcpServers", "servers"}) {
+      if (in.contains(name) && in[name].is_object()) found.emplace_back(place, &in[name]);
+    }
+  };
+  look("", document);
+  if (!document.contains("projects") || !document["projects"].is_object()) return found;
+  for (auto& [path, project] : document["projects"].items()) {
+    if (project.is_object()) look(path + ": ", project);
   }
-  return nullptr;
+  return found;
 }
 
 bool is_command(const Json& server) {
@@ -105,17 +113,19 @@ using Change = std::function<std::string(const std::string& name, Json& server)>
 Read<McpEdit> edit(std::string_view text, const Change& change) {
   auto document = parse(text);
   if (!document) return tl::unexpected(document.error());
-  Json* const servers = find_servers(*document);
-  if (servers == nullptr) return wrong("it has neither \"mcpServers\" nor \"servers\"");
+  const auto places = find_servers(*document);
+  if (places.empty()) return wrong("it has neither \"mcpServers\" nor \"servers\"");
   McpEdit done;
-  for (auto& [name, server] : servers->items()) {
-    if (!is_command(server)) {
-      done.words.push_back(name + ": is no command; left as it is");
-      continue;
+  for (const auto& [place, servers] : places) {
+    for (auto& [name, server] : servers->items()) {
+      if (!is_command(server)) {
+        done.words.push_back(place + name + ": is no command; left as it is");
+        continue;
+      }
+      const Json before = server;
+      done.words.push_back(place + name + ": " + change(name, server));
+      done.changed = done.changed || server != before;
     }
-    const std::string words = change(name, server);
-    done.changed = done.changed || !words.empty();
-    done.words.push_back(name + ": " + (words.empty() ? "left as it is" : words));
   }
   done.text = document->dump(2) + "\n";
   return done;
@@ -138,7 +148,10 @@ const std::vector<McpClient>& mcp_clients() {
 tl::expected<McpEdit, std::string> wrap_servers(std::string_view text, const WrapCommand& wrap) {
   std::set<std::string> names;
   return edit(text, [&](const std::string& name, Json& server) -> std::string {
-    if (is_wrapped(server)) return "";
+    // What another program of this name does is not known here.
+    if (is_wrapped(server) && server["command"] != wrap.program)
+      return "LEFT AS IT IS: it is wrapped by " + server["command"].get<std::string>();
+    if (is_wrapped(server)) return "is wrapped already";
     std::string own = upstream_name(name);
     // Two servers under one name would be one in receipts.
     for (int number = 2; !names.insert(own).second; ++number)
@@ -157,10 +170,10 @@ tl::expected<McpEdit, std::string> wrap_servers(std::string_view text, const Wra
 
 tl::expected<McpEdit, std::string> unwrap_servers(std::string_view text) {
   return edit(text, [](const std::string&, Json& server) -> std::string {
-    if (!is_wrapped(server)) return "";
+    if (!is_wrapped(server)) return "is not wrapped";
     std::vector<std::string> args = args_of(server);
     const auto end = std::find(args.begin(), args.end(), kEnd);
-    if (end == args.end() || end + 1 == args.end()) return "";
+    if (end == args.end() || end + 1 == args.end()) return "LEFT AS IT IS: it names no server";
     server["command"] = *(end + 1);
     args.erase(args.begin(), end + 2);
     server["args"] = std::move(args);

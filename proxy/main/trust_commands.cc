@@ -104,7 +104,7 @@ Result<void> write_svid(const EmbeddedTrustDomain& domain, const identity::Svid&
   std::string chain;
   for (const std::string& der : svid.chain_der) chain += identity::to_pem("CERTIFICATE", der);
   std::string key = identity::to_pem(svid.private_key.get());
-  const Result<void> key_written = replace_file(folder + "/key.pem", key, 0600);
+  Result<void> key_written = replace_file(folder + "/key.pem", key, 0600);
   ::explicit_bzero(key.data(), key.size());
   if (!key_written) return key_written;
   CHECK(replace_file(folder + "/svid.pem", chain, 0644));

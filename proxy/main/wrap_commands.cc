@@ -188,13 +188,25 @@ std::string file_of(const EditOptions& options) {
   return {};
 }
 
-// The first name that is free, so that no older copy is lost.
-std::string backup_of(const std::string& file) {
-  std::error_code error;
-  std::string path = file + ".before-mandated";
-  for (int number = 2; fs::exists(path, error); ++number)
-    path = file + ".before-mandated-" + std::to_string(number);
-  return path;
+// Under the first name that is free, so that nothing of the client's is lost; gives the name, or
+// nothing.
+std::string write_new(const std::string& name, std::string_view text, mode_t mode) {
+  constexpr int kNamesMax = 1000;
+  std::string path = name;
+  for (int number = 2; number < kNamesMax; ++number) {
+    const net::Descriptor file(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (file) {
+      const bool whole = ::fchmod(file.get(), mode) == 0 && write_all(file.get(), text) &&
+                         ::fsync(file.get()) == 0;
+      if (whole) return path;
+      ::unlink(path.c_str());
+      return {};
+    }
+    if (errno != EEXIST) return {};
+    path = name + "-" + std::to_string(number);
+  }
+  return {};
 }
 
 int edit(const EditOptions& options,
@@ -219,11 +231,17 @@ int edit(const EditOptions& options,
     std::printf("%s: %s\n", file.c_str(), edited->changed ? "would be changed" : "nothing to do");
     return 0;
   }
-  const std::string backup = backup_of(file);
-  if (!replace_file(backup, *text, status.st_mode & 07777U))
-    return fail_with(backup + ": cannot be written; nothing was changed");
-  if (!replace_file(real, edited->text, status.st_mode & 07777U))
-    return fail_with(file + ": cannot be written; nothing was changed");
+  const mode_t mode = status.st_mode & 07777U;
+  const std::string backup = write_new(file + ".before-mandated", *text, mode);
+  if (backup.empty()) return fail_with(file + ": no backup can be written; nothing was changed");
+  const std::string fresh = write_new(real.string() + ".mandated", edited->text, mode);
+  // The client may have written it meanwhile.
+  const bool same = read_file(real, kClientFileBytesMax) == text;
+  if (fresh.empty() || !same || ::rename(fresh.c_str(), real.c_str()) != 0) {
+    ::unlink(fresh.c_str());
+    ::unlink(backup.c_str());
+    return fail_with(file + (same ? ": cannot be written" : ": was changed meanwhile; try again"));
+  }
   std::printf("%s: changed; as it was: %s\n", file.c_str(), backup.c_str());
   return 0;
 }

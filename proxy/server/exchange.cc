@@ -141,6 +141,7 @@ class Run {
   std::optional<Gate::Registration> on_drain_;  // of an answer without end
   std::optional<Worker::HeldBytes> held_;       // of bodies, given back at the end
   std::optional<wimse::Proven> proven_;         // by the request itself
+  std::unique_ptr<Clock::Timer> token_ends_;    // of an answer without end
   std::optional<Error> failure_;
   int status_ = 0;
   std::int64_t bytes_in_ = 0;
@@ -352,7 +353,9 @@ Task<Result<std::string>> Run::read_body() {
 }
 
 Task<http::Response> Run::decide_and_forward() {
-  // Only now: a body may take its time, and a receipt may end meanwhile.
+  std::optional<http::Response> unknown = co_await know_instance();
+  if (unknown) co_return std::move(*unknown);
+  // Only now: all before may take its time, and a receipt may end meanwhile.
   exchange_.now = worker_.clock().wall_seconds();
   const Clock::WallTime now = worker_.clock().wall();
   const Clock::WallTime ends = std::min(connection_.peer_expires, connection_.own_expires);
@@ -362,12 +365,6 @@ Task<http::Response> Run::decide_and_forward() {
     constexpr std::string_view kWhy =
         "The certificate that this connection was opened with has expired.";
     co_return co_await refuse_early(problem(403, "denied", kWhy), "denied", kWhy);
-  }
-  std::optional<http::Response> unknown = co_await know_instance();
-  if (unknown) co_return std::move(*unknown);
-  if (proven_) {
-    const Result<void> fresh = co_await use_up_proof();
-    if (!fresh) co_return co_await refuse_unproven(fresh.error());
   }
   std::variant<Permit, Deny> decision = co_await worker_.filters().decide(exchange_);
   if (const Deny* deny = std::get_if<Deny>(&decision)) {
@@ -380,6 +377,11 @@ Task<http::Response> Run::decide_and_forward() {
     // Refused either way; a record that cannot be written is counted, not answered.
     static_cast<void>(co_await record_decision(false, std::move(recorded)));
     co_return refused(call(), refusal);
+  }
+  // Not for what is refused anyway: whoever has no receipt shall not fill what all remember in.
+  if (proven_) {
+    const Result<void> fresh = co_await use_up_proof();
+    if (!fresh) co_return co_await refuse_unproven(fresh.error());
   }
   const Result<void> recorded = co_await record_decision(true, std::nullopt);
   if (!recorded) {
@@ -396,10 +398,13 @@ Task<http::Response> Run::decide_and_forward() {
 // here.
 Task<std::optional<http::Response>> Run::know_instance() {
   std::string why = "The process that calls cannot be told.";
+  identity::InstancePtr here;
   if (connection_.caller != nullptr) {
     Result<identity::InstancePtr> instance = co_await connection_.caller->now();
     if (instance) {
-      exchange_.caller.instance = std::move(*instance);
+      here = std::move(*instance);
+      // Where a token says who calls, this process only carries the call.
+      if (!proven_) exchange_.caller.instance = here;
       why = "The process that calls is not one of the listener's allowed callers.";
     } else {
       stream_.close_connection_after();  // nothing of it can be believed any more
@@ -409,7 +414,7 @@ Task<std::optional<http::Response>> Run::know_instance() {
     }
   }
   const std::vector<config::AllowedCaller>& allowed = connection_.listener.allowed_callers;
-  if (allowed.empty() || attest::is_among(allowed, exchange_.caller.instance.get())) {
+  if (allowed.empty() || attest::is_among(allowed, here.get())) {
     co_return std::nullopt;
   }
   receipt::Refusal refusal;
@@ -448,6 +453,15 @@ Task<http::Response> Run::forward(Permit permit) {
   Result<http::Response> response = fail(Code::kCancelled, "the caller went away");
   if (exchange_.call.is_endless()) {
     on_drain_.emplace(worker_.gate(), [this] {
+      if (progress_.cancel) progress_.cancel();
+    });
+  }
+  // A stream lasts no longer than what said who opened it; connections see to that for SVIDs.
+  if (exchange_.call.is_endless() && proven_) {
+    constexpr std::chrono::duration<double> kLongest = std::chrono::hours(24 * 365);
+    const std::chrono::duration<double> left(proven_->wit_expires - exchange_.now);
+    const auto until = std::chrono::ceil<Clock::Duration>(std::min(left, kLongest));
+    token_ends_ = worker_.clock().call_at(worker_.clock().now() + until, [this] {
       if (progress_.cancel) progress_.cancel();
     });
   }

@@ -99,15 +99,16 @@ enum class Wanted : std::uint8_t {
 // as lines.
 class LineStream final : public http::ServerStream {
  public:
-  /// `id` is the request's, as JSON.
+  /// `id` is the request's, as JSON; an answer, or an event of it, has at most `bytes_max`.
   LineStream(http::RequestHead head, std::string body, Wanted wanted, std::string id,
-             LineWriter& out, std::size_t event_bytes_max)
+             LineWriter& out, std::size_t bytes_max)
       : head_(std::move(head)),
         body_(std::move(body)),
         wanted_(wanted),
         id_(std::move(id)),
         out_(out),
-        events_(event_bytes_max) {}
+        bytes_max_(bytes_max),
+        events_(bytes_max) {}
 
   const http::RequestHead& head() const override { return head_; }
   http::Body& body() override { return body_; }
@@ -121,6 +122,10 @@ class LineStream final : public http::ServerStream {
   }
 
   Task<Result<void>> send(std::string_view data, bool end) override {
+    if (!is_stream_ && data.size() > bytes_max_ - whole_.size()) {
+      whole_.clear();
+      co_return fail(Code::kTooLarge, Side::kUpstream, "the answer is too large for a line");
+    }
     if (is_stream_) {
       std::vector<protocol::SseEvent> complete;
       CO_CHECK(events_.feed(data, complete));
@@ -151,7 +156,7 @@ class LineStream final : public http::ServerStream {
 
   /// Once run_exchange has returned: a request whose answer broke off gets one all the same.
   Task<void> complete() {
-    if (wanted_ != Wanted::kAnswer || answer_ || gone_) co_return;
+    if (wanted_ != Wanted::kAnswer || answered_ || gone_) co_return;
     const std::string error = protocol::error_response(
         id_, protocol::kInternalError, "The call was cut off before its answer came.");
     static_cast<void>(co_await out_.write(error));
@@ -160,8 +165,8 @@ class LineStream final : public http::ServerStream {
   int status() const { return status_; }
   const std::string& session_id() const { return session_id_; }
   const std::string& last_event_id() const { return last_event_id_; }
-  /// The response; null until it has come.
-  const protocol::Message* answer() const { return answer_ ? &*answer_ : nullptr; }
+  /// Called with the response before the client has it.
+  std::function<void(const protocol::Message& answer)> on_answer;
 
  private:
   // What is no JSON-RPC message of its own: that there is no such route, that the proxy is full.
@@ -175,17 +180,18 @@ class LineStream final : public http::ServerStream {
   Task<Result<void>> finish() {
     if (is_stream_ || whole_.empty()) co_return Result<void>();
     const auto message =
-        protocol::parse_message(whole_, protocol::Origin::kServer, {.bytes_max = whole_.size()});
+        protocol::parse_message(whole_, protocol::Origin::kServer, {.bytes_max = bytes_max_});
     std::string text = message ? std::move(whole_) : problem();
     co_return co_await pass_on(std::move(text));
   }
 
   Task<Result<void>> pass_on(std::string text) {
     if (wanted_ == Wanted::kNothing) co_return Result<void>();
-    if (wanted_ == Wanted::kAnswer && !answer_) {
+    if (wanted_ == Wanted::kAnswer && !answered_) {
       auto message =
-          protocol::parse_message(text, protocol::Origin::kServer, {.bytes_max = text.size()});
-      if (message && message->is_response()) answer_ = std::move(*message);
+          protocol::parse_message(text, protocol::Origin::kServer, {.bytes_max = bytes_max_});
+      answered_ = message && message->is_response();
+      if (answered_ && on_answer) on_answer(*message);
     }
     co_return co_await out_.write(std::move(text));
   }
@@ -195,14 +201,15 @@ class LineStream final : public http::ServerStream {
   Wanted wanted_;
   std::string id_;
   LineWriter& out_;
+  std::size_t bytes_max_;
   protocol::SseParser events_;
   std::function<void()> on_gone_;
   std::string whole_;  // of an answer that is no stream
-  std::optional<protocol::Message> answer_;
   std::string session_id_;
   std::string last_event_id_;
   int status_ = 0;
   bool is_stream_ = false;
+  bool answered_ = false;
   bool gone_ = false;
 };
 
@@ -215,6 +222,7 @@ class LineClient {
         in_(stream, worker.config().limits.body_bytes_max),
         out_(stream, worker.clock().executor()),
         exchanges_(worker.clock().executor()),
+        other_ended_(worker.clock().executor()),
         left_(worker.clock().executor()) {
     const auto& routes = worker.config().routes;
     const auto route = std::find_if(routes.begin(), routes.end(), [&](const config::Route& each) {
@@ -228,7 +236,7 @@ class LineClient {
     while (ended) {
       Result<std::string> line = co_await in_.read();
       if (line) {
-        take(std::move(*line));
+        ended = co_await take(std::move(*line));
       } else if (line.error().code == Code::kTooLarge) {
         worker_.shared().metrics.limit_exceeded(admin::Limit::kBodyBytes);
         std::string answer =
@@ -248,14 +256,19 @@ class LineClient {
   }
 
  private:
-  void take(std::string line) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) return;
+  // Lines that nobody waits for hold the reader up when there are too many. A request is refused
+  // then, since the answers that others wait for may be on the lines behind it.
+  Task<Result<void>> take(std::string line) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) co_return Result<void>();
     const auto message = protocol::parse_message(line, protocol::Origin::kClient, limits());
     const bool is_request = message && message->is_request();
-    if (is_request && requests_ >= worker_.config().limits.streams_max) {
-      exchanges_.spawn(refuse(message->id()));
-      return;
+    const std::size_t most = worker_.config().limits.streams_max;
+    if (is_request && requests_ >= most) {
+      std::string refusal = protocol::error_response(message->id(), protocol::kInternalError,
+                                                     "Too many requests are under way at once.");
+      co_return co_await out_.write(std::move(refusal));
     }
+    while (!is_request && others_ >= most) co_await other_ended_.wait();
     Wanted wanted = Wanted::kWhatComes;
     if (message) wanted = is_request ? Wanted::kAnswer : Wanted::kNothing;
     http::RequestHead head = head_of("POST");
@@ -269,20 +282,20 @@ class LineClient {
     }
     auto stream = std::make_unique<LineStream>(std::move(head), std::move(line), wanted,
                                                std::move(id), out_, limits().bytes_max);
-    exchanges_.spawn(exchange(std::move(stream), std::move(method)));
+    if (method == "initialize") {
+      stream->on_answer = [this, begun = stream.get()](const protocol::Message& answer) {
+        begin_session(*begun, answer);
+      };
+    }
+    ++(is_request ? requests_ : others_);
+    exchanges_.spawn(exchange(std::move(stream), std::move(method), is_request));
+    co_return Result<void>();
   }
 
-  Task<void> refuse(std::string id) {
-    std::string answer = protocol::error_response(id, protocol::kInternalError,
-                                                  "Too many requests are under way at once.");
-    static_cast<void>(co_await out_.write(std::move(answer)));
-  }
-
-  Task<void> exchange(std::unique_ptr<LineStream> stream, std::string method) {
-    ++requests_;
+  Task<void> exchange(std::unique_ptr<LineStream> stream, std::string method, bool is_request) {
     co_await answer(*stream);
-    --requests_;
-    if (method == "initialize" && stream->answer() != nullptr) begin_session(*stream);
+    --(is_request ? requests_ : others_);
+    if (!is_request) other_ended_.notify();
     if (method == "notifications/initialized" && stream->status() / 100 == 2 && !listening_) {
       listening_ = true;
       exchanges_.spawn(listen());
@@ -297,8 +310,8 @@ class LineClient {
     live_.erase(place);
   }
 
-  void begin_session(const LineStream& stream) {
-    const json::Value* result = stream.answer()->result();
+  void begin_session(const LineStream& stream, const protocol::Message& answer) {
+    const json::Value* result = answer.result();
     if (result == nullptr) return;
     session_id_ = stream.session_id();
     version_ = std::string(result->find_string("protocolVersion").value_or(""));
@@ -357,12 +370,14 @@ class LineClient {
   LineReader in_;
   LineWriter out_;
   Gate exchanges_;
+  Event other_ended_;
   Event left_;
   std::list<LineStream*> live_;
   std::string path_ = "/";
   std::string session_id_;
-  std::string version_;  // that the server agreed to
-  std::size_t requests_ = 0;
+  std::string version_;       // that the server agreed to
+  std::size_t requests_ = 0;  // under way
+  std::size_t others_ = 0;    // notifications, responses and what is no message
   bool listening_ = false;
   bool leaving_ = false;
 };

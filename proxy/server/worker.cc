@@ -122,7 +122,7 @@ upstream::Credentials Worker::credentials_for(const config::Upstream& upstream) 
   };
   credentials.check = [this](const http::RequestHead& sent, const http::ResponseHead& answer,
                              std::string_view body) {
-    return wimse::check_answer(sent, answer, body, wit_keys_, clock_.wall_seconds());
+    return wimse::check_answer(sent, answer, body, wit_keys(), clock_.wall_seconds());
   };
   return credentials;
 }
@@ -209,6 +209,11 @@ Result<void> Worker::set_identity(identity::SnapshotPtr snapshot) {
     if (valkey_) valkey_->retire_connection();
   }
   return {};
+}
+
+const wimse::WitKeys& Worker::wit_keys() const {
+  static const wimse::WitKeys kNone;
+  return identity_lives() ? wit_keys_ : kNone;
 }
 
 bool Worker::identity_lives() const {

@@ -89,8 +89,9 @@ class Worker {
   const http::ServerLimits& server_limits() const { return server_limits_; }
   /// Null without an identity that has not expired.
   tls::ContextPtr server_context(const config::Listener& listener) const;
-  /// Of the bundles that stand now.
-  const wimse::WitKeys& wit_keys() const { return wit_keys_; }
+  /// Of the bundles that stand now; none once our own identity has expired, for then they are
+  /// stale.
+  const wimse::WitKeys& wit_keys() const;
   /// Never null: the configuration was checked.
   upstream::Upstream& upstream(const std::string& name) const { return *upstreams_.at(name); }
   /// Whether one more peer that was refused in its handshake may take a line of the audit trail:

@@ -19,11 +19,17 @@ constexpr std::string_view kLabel = "wimse";
 constexpr Seconds kSkewMax = 30;
 
 // What the profile wants covered where it is there, and what a receipt's verifier reads.
-constexpr std::array<std::string_view, 7> kFieldsOfRequests = {
-    "content-type", kContentDigestField,  "authorization",   "txn-token",
-    kWitField,      "delegation-receipt", "delegation-proof"};
+constexpr std::array<std::string_view, 9> kFieldsOfRequests = {
+    "content-type",     kContentDigestField,   "authorization", "txn-token",         kWitField,
+    "delegation-proof", "delegation-evidence", "last-event-id", "delegation-receipt"};
 constexpr std::array<std::string_view, 3> kFieldsOfResponses = {"content-type", kContentDigestField,
                                                                 kWitField};
+
+/// Of a request: those, and what MCP says in fields, the session above all.
+bool is_meant(std::string_view name) {
+  return name.starts_with("mcp-") || std::find(kFieldsOfRequests.begin(), kFieldsOfRequests.end(),
+                                               name) != kFieldsOfRequests.end();
+}
 
 /// What is signed: a request, or an answer to it.
 struct Message {
@@ -173,9 +179,9 @@ Result<ProofOnce> verify_request(const http::RequestHead& head, const Wit& wit,
   TRY(const std::set<std::string> components, components_of(input));
   CHECK(check_covers(components, "\"@method\""));
   CHECK(check_covers(components, "\"@request-target\""));
-  for (const std::string_view name : kFieldsOfRequests) {
-    if (head.fields.count(name) == 0) continue;
-    CHECK(check_covers(components, "\"" + std::string(name) + "\""));
+  for (const http::Field& field : head.fields.all()) {
+    if (!is_meant(field.name)) continue;
+    CHECK(check_covers(components, "\"" + field.name + "\""));
   }
   CHECK(check_signature(message, input, wit));
   TRY(ProofOnce once, check_parameters(input, now));
@@ -224,9 +230,7 @@ Result<void> sign_request(http::RequestHead& head, const receipt::PrivateKey& ke
   input.items = {component("@method"), component("@request-target")};
   std::set<std::string_view> names;
   for (const http::Field& field : head.fields.all()) {
-    const bool named = std::find(kFieldsOfRequests.begin(), kFieldsOfRequests.end(), field.name) !=
-                       kFieldsOfRequests.end();
-    if ((named || field.name.starts_with("mcp-")) && names.insert(field.name).second) {
+    if (is_meant(field.name) && names.insert(field.name).second) {
       input.items.push_back(component(field.name));
     }
   }

@@ -171,7 +171,8 @@ class ThroughAGateway(World):
                       lambda headers, body: (headers + [("txn-token", "stolen")], body)],
             "signature": [drop("signature"), drop("signature-input"), drop("content-digest"), drop("content-type"),
                           drop("delegation-receipt"), twice("signature"), elsewhere,
-                          lambda headers, body: (headers + [("authorization", "Bearer stolen")], body)],
+                          lambda headers, body: (headers + [("authorization", "Bearer stolen")], body),
+                          lambda headers, body: (headers + [("mcp-session-id", "another")], body)],
         }
         for method, each in changes.items():
             self.world(method)

@@ -368,25 +368,31 @@ TEST_F(SourceTest, RefusesToStartWithUnfitBundles) {
   options_.bundle_files = {{"other.example", (base_ / "missing.pem").string()}};
   const auto first = EmbeddedSvidSource(options_).first(kNow);
   ASSERT_FALSE(first);
-  expect_fails(first.error(), Code::kStorage, "cannot be opened");
+  expect_fails(first.error(), Code::kNotFound, "is not there");
 }
 
-TEST_F(SourceTest, TriesAgainWithBackOff) {
+// Another domain's mistake takes nothing of our own away.
+TEST_F(SourceTest, RenewsWhateverOthersBundleFilesHold) {
   const std::string file = (base_ / "other.pem").string();
-  std::ofstream(file) << to_pem("CERTIFICATE", TestCa("other.example").certificate_der());
+  const TestCa other("other.example");
+  std::ofstream(file) << to_pem("CERTIFICATE", other.certificate_der());
   options_.bundle_files["other.example"] = file;
   start();
-  std::filesystem::remove(file);
-  clock_.advance(10s);
+  const auto last = [this] { return snapshots_.back(); };
+  std::ofstream(file) << "nothing";
+  clock_.advance(10min);
+  EXPECT_EQ(snapshots_.size(), 5U);  // every two and a half minutes
+  EXPECT_GT(last()->svid->expires, clock_.wall());
+  EXPECT_EQ(last()->bundles.at("other.example").front(), other.certificate_der());
   EXPECT_EQ(logged_.size(), 1U);
-  clock_.advance(1s + 2s + 4s + 8s + 16s + 32s);
-  EXPECT_EQ(logged_.size(), 7U);
-  clock_.advance(60s * 10);
-  EXPECT_EQ(logged_.size(), 17U);
-  EXPECT_EQ(snapshots_.size(), 1U);
-  std::ofstream(file) << to_pem("CERTIFICATE", TestCa("other.example").certificate_der());
-  clock_.advance(60s);
-  EXPECT_EQ(snapshots_.size(), 2U);
+  std::filesystem::remove(file);  // taken away, as when it is believed no more
+  clock_.advance(10s);
+  EXPECT_EQ(last()->bundles.count("other.example"), 0U);
+  EXPECT_EQ(last()->jwt_bundles.count("other.example"), 0U);
+  EXPECT_EQ(logged_.size(), 2U);
+  std::ofstream(file) << to_pem("CERTIFICATE", other.certificate_der());
+  clock_.advance(10s);
+  EXPECT_EQ(last()->bundles.count("other.example"), 1U);
   stop();
 }
 

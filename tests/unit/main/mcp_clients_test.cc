@@ -84,6 +84,28 @@ TEST(McpClients, WhatIsUnclearIsNotTouched) {
   }
 }
 
+TEST(McpClients, ClaudeCodeKeepsSomeByProject) {
+  const std::string before = R"({"mcpServers":{"a":{"command":"x"}},"projects":{)"
+                             R"("/p":{"mcpServers":{"b":{"command":"y"}},"history":[]},"/q":{}}})";
+  const auto wrapped = wrap_servers(before, kWrap);
+  ASSERT_TRUE(wrapped) << wrapped.error();
+  EXPECT_THAT(wrapped->words, ElementsAre("a: wrapped as a", "/p: b: wrapped as b"));
+  const auto unwrapped = unwrap_servers(wrapped->text);
+  ASSERT_TRUE(unwrapped);
+  EXPECT_EQ(Json::parse(unwrapped->text)["projects"]["/p"]["mcpServers"]["b"]["command"], "y");
+  EXPECT_TRUE(
+      wrap_servers(R"({"projects":{"/p":{"mcpServers":{"b":{"command":"y"}}}}})", kWrap)->changed);
+}
+
+// It may do anything.
+TEST(McpClients, AnotherProgramThatWrapsIsNamed) {
+  const auto wrapped = wrap_servers(
+      R"({"mcpServers":{"a":{"command":"/tmp/mandated","args":["wrap","--","sh"]}}})", kWrap);
+  ASSERT_TRUE(wrapped);
+  EXPECT_FALSE(wrapped->changed);
+  EXPECT_THAT(wrapped->words, ElementsAre("a: LEFT AS IT IS: it is wrapped by /tmp/mandated"));
+}
+
 TEST(McpClients, AHalfWrappedServerStaysAsItIs) {
   const auto unwrapped = unwrap_servers(
       R"({"mcpServers":{"a":{"command":"mandated","args":["wrap","--name","a","--"]}}})");

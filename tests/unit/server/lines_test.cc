@@ -88,6 +88,24 @@ class LinesTest : public ExchangeTest {
     static_cast<void>(co_await stream.send(kAnswer, true));
   }
 
+  Task<void> accept_late(http::ServerStream& stream) {
+    co_await clock_.sleep_for(1s);
+    http::ResponseHead head;
+    head.status = 202;
+    static_cast<void>(co_await stream.respond(head, true));
+  }
+  Task<void> initialize_without_end(http::ServerStream& stream) {
+    http::ResponseHead head;
+    head.status = 200;
+    head.fields.set("content-type", "text/event-stream");
+    head.fields.set("mcp-session-id", "s-1");
+    static_cast<void>(co_await stream.respond(head, false));
+    constexpr std::string_view kEvent =
+        "data: {\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocolVersion\":\"2025-06-18\"}}\n\n";
+    static_cast<void>(co_await stream.send(kEvent, false));
+    while (!leaving_) co_await clock_.sleep_for(100ms);
+  }
+
   identity::PeerIdentity peer_;
   net::StreamPtr proxy_side_;
   net::StreamPtr client_;
@@ -234,6 +252,55 @@ TEST_F(LinesTest, SoManyRequestsAtOnceAndNoMore) {
       say(all, 500ms),
       R"({"jsonrpc":"2.0","id":128,"error":{"code":-32603,"message":"Too many requests are under way at once."}})"
       "\n");
+}
+
+TEST_F(LinesTest, AnAnswerWithoutEndIsNotKept) {
+  answers(200, std::string(kJson), std::vector<std::string>(8, std::string(20'000, ' ')));
+  const std::string said = say(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})"
+                               "\n",
+                               10s);
+  EXPECT_EQ(said.substr(0, 60), R"({"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Th)");
+  EXPECT_LT(said.size(), 200U);
+  answers(200, "text/event-stream",
+          std::vector<std::string>(8, "data: " + std::string(20'000, 'x')));
+  EXPECT_LT(say(R"({"jsonrpc":"2.0","id":2,"method":"tools/list"})"
+                "\n",
+                10s)
+                .size(),
+            200U);
+}
+
+TEST_F(LinesTest, NotificationsWaitForThoseBeforeThem) {
+  server_.answer = [this](http::ServerStream& stream) {
+    http::ServerStream* current = &stream;
+    return accept_late(*current);
+  };
+  std::string all;
+  for (int at = 0; at < 400; ++at)
+    all += R"({"jsonrpc":"2.0","method":"notifications/x"})"
+           "\n";
+  all += R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})"
+         "\n";
+  EXPECT_EQ(say(all, 500ms), "");
+  EXPECT_LE(server_.seen.size(), config_.limits.streams_max);
+  clock_.advance(20s);
+  EXPECT_EQ(server_.seen.size(), 401U);
+}
+
+// A server may answer `initialize` by a stream that it does not end.
+TEST_F(LinesTest, TheSessionHasBegunWhenTheClientIsTold) {
+  server_.answer = [this](http::ServerStream& stream) {
+    fields_.push_back(stream.head().fields);
+    http::ServerStream* current = &stream;
+    return initialize_without_end(*current);
+  };
+  EXPECT_NE(say(kInitialize + "\n").find("2025-06-18"), std::string::npos);
+  say(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})"
+      "\n");
+  ASSERT_EQ(fields_.size(), 2U);
+  EXPECT_TRUE(fields_[1].single("mcp-session-id"));
+  EXPECT_EQ(fields_[1].single("mcp-protocol-version"), "2025-06-18");
+  leaving_ = true;
 }
 
 }  // namespace

@@ -115,6 +115,13 @@ TEST(HttpSignature, WhatIsSignedIsAcceptedAndNothingElse) {
   for (const http::RequestHead& one : bent) {
     EXPECT_FALSE(verify_request(one, wit(), kAudiences, kNow)) << &one - bent.data();
   }
+  // Nor may what was not there be added, where somebody acts on it.
+  for (const char* name : {"mcp-session-id", "mcp-param-x", "last-event-id", "delegation-evidence",
+                           "authorization", "txn-token"}) {
+    http::RequestHead added = head;
+    added.fields.add(name, "x");
+    EXPECT_FALSE(verify_request(added, wit(), kAudiences, kNow)) << name;
+  }
   // What no one relies on may come and go.
   head.fields.add("x-request-id", "7");
   head.authority = "elsewhere";
