@@ -1,9 +1,6 @@
 #include "proxy/http/http2_session.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -32,22 +29,6 @@ constexpr std::uint64_t kWindowUpdates = 1000;
 constexpr std::uint64_t kWindowUpdatesPerFrame = 10;
 // Frames that wait to be written, beyond four for every stream.
 constexpr std::size_t kQueuedFrames = 1000;
-
-// A session has a buffer of some 17 KiB for frames that it writes, and an idle one has used its
-// first page: what is given back here is memory only once it is written to.
-void* allocate(std::size_t size, void*) {
-  constexpr std::size_t kPage = 4096;
-  if (size < 4 * kPage) return std::malloc(size);
-  const std::size_t pages = (size + kPage - 1) / kPage * kPage;
-  void* const block = std::aligned_alloc(kPage, pages);
-  if (block != nullptr) ::madvise(block, pages, MADV_DONTNEED);
-  return block;
-}
-void release(void* block, void*) { std::free(block); }
-void* allocate_zeroed(std::size_t count, std::size_t size, void*) {
-  return std::calloc(count, size);
-}
-void* reallocate(void* block, std::size_t size, void*) { return std::realloc(block, size); }
 
 struct OptionDelete {
   void operator()(nghttp2_option* option) const { nghttp2_option_del(option); }
@@ -181,10 +162,9 @@ nghttp2_session* Http2Callbacks::make(Http2Session& session, bool server) {
   nghttp2_session_callbacks_set_on_frame_send_callback(raw_callbacks, on_frame_send);
 
   nghttp2_session* raw = nullptr;
-  nghttp2_mem memory{nullptr, allocate, release, allocate_zeroed, reallocate};
-  const int failed =
-      server ? nghttp2_session_server_new3(&raw, raw_callbacks, &session, raw_option, &memory)
-             : nghttp2_session_client_new3(&raw, raw_callbacks, &session, raw_option, &memory);
+  const int failed = server
+                         ? nghttp2_session_server_new2(&raw, raw_callbacks, &session, raw_option)
+                         : nghttp2_session_client_new2(&raw, raw_callbacks, &session, raw_option);
   MANDATED_ASSERT(failed == 0);
   return raw;
 }
