@@ -332,11 +332,11 @@ Result<void> Process::open_local_api() {
   if (!config_.local_api) return {};
   local_fetcher_ =
       fetch::make_fetcher(*home().dialer, home().clock, *home_gate_, shared_->web_roots);
-  TRY(local_, local::Server::open({config_, anchors_.roots, receipt_limits(config_.receipts.limits),
-                                   home().worker->server_limits(), home().worker->ledger(),
-                                   shared_->status, *audit_, *attestor_, wallet_changes_,
-                                   *local_fetcher_, home().clock, home().rng, *home_gate_,
-                                   shared_->own_spiffe_id}));
+  TRY(local_,
+      local::Server::open({config_, anchors_.roots, receipt_limits(config_.receipts.limits),
+                           home().worker->server_limits(), home().worker->ledger(), shared_->status,
+                           *audit_, *attestor_, wallet_changes_, *local_fetcher_, home().clock,
+                           home().rng, *home_gate_, shared_->own_spiffe_id}));
   home_gate_->spawn(local_->run());
   return {};
 }
