@@ -26,6 +26,9 @@ class LinesTest : public ExchangeTest {
   ~LinesTest() override {
     leave();
     EXPECT_TRUE(ended_);
+    leaving_ = true;
+    clock_.advance(4s);  // nothing of the server's runs on without us
+    server_.answer = nullptr;
   }
 
   Task<void> serve() {
