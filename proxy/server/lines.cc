@@ -177,21 +177,34 @@ class LineStream final : public http::ServerStream {
                                     detail.value_or("The call failed."));
   }
 
-  Task<Result<void>> finish() {
-    if (is_stream_ || whole_.empty()) co_return Result<void>();
-    const auto message =
-        protocol::parse_message(whole_, protocol::Origin::kServer, {.bytes_max = bytes_max_});
-    std::string text = message ? std::move(whole_) : problem();
-    co_return co_await pass_on(std::move(text));
+  protocol::Accepted<protocol::Message> read(std::string_view text) const {
+    return protocol::parse_message(text, protocol::Origin::kServer, {.bytes_max = bytes_max_});
   }
 
+  void note(const protocol::Message& message) {
+    if (wanted_ != Wanted::kAnswer || answered_ || !message.is_response()) return;
+    answered_ = true;
+    if (on_answer) on_answer(message);
+  }
+
+  Task<Result<void>> finish() {
+    if (is_stream_ || whole_.empty() || wanted_ == Wanted::kNothing) co_return Result<void>();
+    const auto message = read(whole_);
+    if (message) {
+      note(*message);
+    } else {
+      whole_ = problem();
+      answered_ = true;
+    }
+    co_return co_await out_.write(std::move(whole_));
+  }
+
+  // An event; whether it is the answer matters until that has come.
   Task<Result<void>> pass_on(std::string text) {
     if (wanted_ == Wanted::kNothing) co_return Result<void>();
     if (wanted_ == Wanted::kAnswer && !answered_) {
-      auto message =
-          protocol::parse_message(text, protocol::Origin::kServer, {.bytes_max = bytes_max_});
-      answered_ = message && message->is_response();
-      if (answered_ && on_answer) on_answer(*message);
+      const auto message = read(text);
+      if (message) note(*message);
     }
     co_return co_await out_.write(std::move(text));
   }
