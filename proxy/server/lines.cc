@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 #include <list>
-#include <optional>
 #include <utility>
 #include <vector>
 
